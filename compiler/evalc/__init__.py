@@ -1,0 +1,3 @@
+"""evalc: a compiler for LLM-evaluation launches."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,54 @@
+"""What more than one of our backends has to refuse, or to warn of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalc.plan.problems import Contradiction, NoEffect, NotGiven
+from evalc.words import literal_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evalc.errors import Problem
+    from evalc.plan import Plan
+
+
+def images(plan: Plan) -> Iterator[Problem]:
+    """For engines that run containers: images that lack, and texts that can't name one."""
+    for step in plan.steps:
+        if step.image is None:
+            path = plan.origin.task(step.id)
+            yield NotGiven(
+                key=".".join(str(part) for part in (*path, "container")),
+                because=f"the task '{step.id}' runs in a container",
+                location=plan.origin.at(*path, "name"),
+            )
+    found = [step.image for step in plan.steps] + [service.image for service in plan.services]
+    for image in dict.fromkeys(found):
+        text = literal_text(image) if image else None
+        if text is not None and (text.startswith("-") or not text.isprintable() or " " in text):
+            yield Contradiction(
+                what="this can't be the name of a container image",
+                location=plan.origin.locate(text),
+            )
+
+
+def other_backends_keys(plan: Plan) -> Iterator[Problem]:
+    """Keys that every backend's schema has and only one of them understands."""
+    if plan.origin.given("target", "api_endpoint", "deployment_name"):
+        yield Contradiction(
+            what="an endpoint that is named by its deployment can only be looked up on Lepton",
+            advice="give its 'url'",
+            location=plan.origin.at("target", "api_endpoint", "deployment_name"),
+        )
+
+
+def auto_export(plan: Plan) -> Iterator[Problem]:
+    """Exporting results, which this version does not do yet."""
+    if plan.options.get("auto_export"):
+        yield NoEffect(
+            key="execution.auto_export",
+            why="this version of evalc does not export results",
+            location=plan.origin.at("execution", "auto_export"),
+        )

@@ -1,0 +1,41 @@
+"""The local backend: plain bash for docker, podman, or the host itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evalc.backends.local.check import check
+from evalc.backends.local.emit import emit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from evalc.backends.base import Emission
+    from evalc.errors import Problem
+    from evalc.plan import Plan
+
+
+class LocalBackend:
+    """See :class:`evalc.backends.base.Backend`."""
+
+    name = "local"
+    description = "run_all.sh and a run.sh for each task, with docker, podman or no container"
+
+    def execution_schema(self) -> Mapping[str, Any]:
+        import json
+
+        from evalc.resources import schema_dir
+
+        text = (schema_dir() / "execution.local.schema.json").read_text(encoding="utf-8")
+        schema: dict[str, Any] = json.loads(text)
+        return schema
+
+    def config_groups(self) -> Path | None:
+        return None
+
+    def check(self, plan: Plan) -> Iterable[Problem]:
+        return check(plan)
+
+    def emit(self, plan: Plan) -> Emission:
+        return emit(plan)

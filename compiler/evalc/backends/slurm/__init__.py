@@ -1,0 +1,42 @@
+"""The Slurm backend: sbatch scripts with model servers, shared allocations and auto-resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from evalc.backends.base import Emission
+    from evalc.errors import Problem
+    from evalc.plan import Plan
+
+
+class SlurmBackend:
+    """See :class:`evalc.backends.base.Backend`."""
+
+    name = "slurm"
+    description = "an sbatch script for each job, with pyxis, apptainer or no container"
+
+    def execution_schema(self) -> Mapping[str, Any]:
+        import json
+
+        from evalc.resources import schema_dir
+
+        text = (schema_dir() / "execution.slurm.schema.json").read_text(encoding="utf-8")
+        schema: dict[str, Any] = json.loads(text)
+        return schema
+
+    def config_groups(self) -> Path | None:
+        return None
+
+    def check(self, plan: Plan) -> Iterable[Problem]:
+        from evalc.backends.slurm.check import check
+
+        return check(plan)
+
+    def emit(self, plan: Plan) -> Emission:
+        from evalc.backends.slurm.emit import emit
+
+        return emit(plan)

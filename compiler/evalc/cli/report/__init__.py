@@ -1,0 +1,1 @@
+"""What is found, as text: pure functions, one module a format."""

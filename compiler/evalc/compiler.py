@@ -1,0 +1,316 @@
+"""The pipeline from a config to a bundle, and the questions that people ask of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from evalc import config as configs
+from evalc.errors import ConfigError, Problem, Source, UsageError, did_you_mean
+from evalc.resources import schema_dir
+from evalc.source import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evalc.backends.base import Backend
+    from evalc.bundle import Bundle
+    from evalc.config import Config
+    from evalc.errors import Location
+    from evalc.plan import Plan
+    from evalc.source import Node
+    from evalc.words import RuntimeEnv, Secret
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compile: a config file, ``-o`` overrides, ``-t`` tasks and folders of groups."""
+
+    config: Path
+    overrides: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    config_dirs: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The config's name: its file's, without the ending."""
+        return self.config.stem
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A bundle in memory, the plan that it was made of, and what was worth a warning."""
+
+    name: str
+    plan: Plan
+    bundle: Bundle
+    warnings: tuple[Problem, ...]
+
+
+def compile(request: Request) -> Compiled:  # noqa: A001 - it is what a compiler does
+    """Compile a config. Touches no network and no environment; writes nothing.
+
+    Raises :class:`~evalc.errors.ConfigError` with every problem, and
+    :class:`~evalc.errors.UsageError` when a file that the command line names can't be read.
+    """
+    from evalc.bundle.build import build
+    from evalc.emit.quoting import Refused
+    from evalc.plan.problems import CannotCarry
+
+    config, plan, warnings = _plan(request)
+    backend = _backend(plan.backend)
+    try:
+        emission = backend.emit(plan)
+    except Refused as refused:
+        at = plan.origin.locate(refused.value) or plan.origin.at()
+        raise ConfigError([CannotCarry(why=refused.why, location=at)]) from None
+    bundle = build(plan, emission, _composed_text(config), _inputs(request, config))
+    return Compiled(request.name, plan, bundle, warnings)
+
+
+def check(request: Request) -> list[Problem]:
+    """Every problem of a config, errors and warnings, sorted by place.
+
+    Raises only :class:`~evalc.errors.UsageError`.
+    """
+    try:
+        return list(compile(request).warnings)
+    except ConfigError as error:
+        return list(error.problems)
+
+
+def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
+    from evalc.plan.commands import unreadable_commands
+    from evalc.plan.lower import lower
+
+    _check_name(request.name)
+    config = _load(request)
+    problems = list(config.problems)
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError([*problems, *_found_later(request, config)])
+    lowered = lower(
+        config.root,
+        name=request.name,
+        base=str(request.config.parent),
+        selected=request.tasks,
+    )
+    problems += lowered.warnings
+    problems += unreadable_commands(lowered.plan)
+    problems += _backend(lowered.plan.backend).check(lowered.plan)
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    return config, lowered.plan, ConfigError(problems).problems
+
+
+def _found_later(request: Request, config: Config) -> list[Problem]:
+    """What lowering would complain about in the parts of a wrong config that are right."""
+    from evalc.config.prune import pruned
+    from evalc.plan.lower import lower
+    from evalc.plan.problems import NotGiven
+
+    root = pruned(config.root, config.problems)
+    try:
+        lower(root, name=request.name, base=str(request.config.parent), selected=request.tasks)
+    except ConfigError as error:
+        # What is missing may be what was taken out.
+        return [problem for problem in error.problems if not isinstance(problem, NotGiven)]
+    return []
+
+
+def _load(request: Request) -> Config:
+    for override in request.overrides:
+        try:
+            override.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"-o {override!r} holds a byte that is not UTF-8") from None
+    return configs.load(
+        read_file(request.config),
+        overrides=request.overrides,
+        config_dirs=request.config_dirs,
+        schema=_schema_for,
+    )
+
+
+def _check_name(name: str) -> None:
+    if not name.isprintable():
+        raise UsageError(
+            f"the config's file name {name!r} holds a character that no script can show"
+        )
+
+
+def _backend(name: str) -> Backend:
+    from evalc.backends import registry
+
+    return registry.get(name)
+
+
+@cache
+def _schema_for(kind: str) -> dict[str, Any]:
+    """The schema of configs, with ``execution`` as the backend ``kind`` has it.
+
+    With every backend's when there is none of that name, so that the message can list them.
+    """
+    from evalc.backends import registry
+    from evalc.config.checking.schema import config_schema
+
+    try:
+        return config_schema({kind: registry.get(kind).execution_schema()})
+    except registry.UnknownBackend:
+        found = registry.working()
+        return config_schema({name: found[name].execution_schema() for name in found})
+    except registry.BrokenBackend as error:
+        raise UsageError(str(error), "mend or uninstall that package") from None
+
+
+def _composed_text(config: Config) -> str:
+    from evalc.emit import yamltext
+
+    header = (
+        "# The config that this bundle was compiled from: all its parts put together, "
+        "references kept.\n"
+    )
+    return yamltext.dump(config.unresolved.plain(), header=header)
+
+
+def _inputs(request: Request, config: Config) -> Any:
+    from evalc.bundle.build import Inputs
+
+    files = {
+        (PurePath(source.name).name, hashlib.sha256(source.text.encode()).hexdigest())
+        for source in config.sources
+        if source.kind == "file"
+    }
+    return Inputs(tuple(sorted(files)), request.overrides, request.tasks)
+
+
+# Explaining
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer's part in a value: what it said, and where.
+
+    ``kind`` is ``file``, ``override``, ``builtin`` or ``interpolation``.
+    """
+
+    kind: str
+    location: Location
+    text: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A key's value, and how it came to be, newest first."""
+
+    key: str
+    value: Any
+    steps: tuple[Step, ...]
+
+
+def explain(request: Request, key: str) -> Explanation:
+    """How the value of ``key`` (``evaluation.tasks[0].name``) came to be.
+
+    Works for configs that are not valid, as long as they can be composed. Raises
+    :class:`~evalc.errors.UsageError` for a key that is not there.
+    """
+    from evalc.source.nodes import Mapping, Sequence, walk
+
+    config = _load(request)
+    path = _parse_key(key)
+    node = walk(config.root, path)
+    if node is None:
+        parent = walk(config.root, path[:-1])
+        names = list(parent.entries) if isinstance(parent, Mapping) else []
+        hint = did_you_mean(str(path[-1]), names) if path else ""
+        if not hint and names:
+            hint = f"there are: {', '.join(names)}"
+        raise UsageError(f"'{key}' is not in the config", hint)
+    if isinstance(node, Mapping | Sequence) and not node.previous:
+        steps = tuple(_steps_below(node))
+    else:
+        steps = tuple(_steps(node))
+    return Explanation(key, _shown(node.plain()), steps)
+
+
+def _parse_key(key: str) -> tuple[str | int, ...]:
+    from evalc.config.composing.keys import split_key
+
+    return tuple(int(step) if step.isdigit() else step for step in split_key(key))
+
+
+def _steps(node: Node | None) -> Iterator[Step]:
+    while node is not None:
+        older = node.previous
+        # An interpolated value stands where its reference stands.
+        kind = "interpolation" if older and older.location == node.location else node.source.kind
+        yield Step(kind, node.location, _text(node))
+        node = older
+
+
+def _steps_below(node: Node) -> Iterator[Step]:
+    """For a block: the layers that it was put together from, by where its parts were written."""
+    from evalc.source.nodes import scalars
+
+    seen = set()
+    for _path, scalar in scalars(node):
+        if scalar.source.name not in seen:
+            seen.add(scalar.source.name)
+            yield Step(scalar.source.kind, scalar.location, _text(scalar))
+
+
+def _text(node: Node) -> str:
+    value = _shown(node.plain())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _shown(value: Any) -> Any:
+    from evalc.words import Literal
+
+    if isinstance(value, tuple):
+        return "".join(
+            part.text if isinstance(part, Literal) else _reference_text(part) for part in value
+        )
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return value
+
+
+def _reference_text(part: RuntimeEnv | Secret) -> str:
+    default = "" if part.default is None else f",{part.default}"
+    return f"${{oc.env:{part.name}{default}}}"
+
+
+# Schemas
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The published JSON Schema: ``config`` (for editors), ``plan`` or ``manifest``."""
+    if kind == "config":
+        from evalc.backends import registry
+        from evalc.config.checking.schema import editor_schema
+
+        found = registry.working()
+        return editor_schema({name: found[name].execution_schema() for name in found})
+    loaded: dict[str, Any] = json.loads((schema_dir() / f"{kind}.schema.json").read_text("utf-8"))
+    return loaded
+
+
+__all__ = [
+    "Compiled",
+    "ConfigError",
+    "Explanation",
+    "Problem",
+    "Request",
+    "Source",
+    "Step",
+    "check",
+    "compile",
+    "explain",
+    "schema",
+]

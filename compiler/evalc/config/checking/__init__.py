@@ -1,0 +1,1 @@
+"""What a schema can say about a composed config, as located problems."""

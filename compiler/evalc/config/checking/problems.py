@@ -1,0 +1,140 @@
+"""What the schema can find wrong in a config."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from evalc.errors import Problem, did_you_mean
+
+
+class UnknownKey(Problem):
+    """A key that the schema does not have at this place.
+
+    ``where`` names the mapping (empty for the top level), ``known`` are its keys, ``elsewhere`` the
+    mappings that do have a key of this name.
+    """
+
+    code: ClassVar[str] = "unknown-key"
+    key: str
+    where: str
+    known: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        if not self.where:
+            return f"'{self.key}' is not a top-level key"
+        return f"'{self.key}' is not a key of {self.where}"
+
+    @property
+    def label(self) -> str:
+        return did_you_mean(self.key, self.known)
+
+    @property
+    def help(self) -> str:
+        if self.elsewhere:
+            places = _either(self.elsewhere, "and")
+            return f"'{self.key}' is a key of {places}, not of {self.where or 'the top level'}"
+        if self.label:
+            return ""
+        return f"keys here: {', '.join(self.known)}; keys of your own start with 'x-'"
+
+
+class WrongType(Problem):
+    """A value of the wrong kind. ``expected`` and ``got`` are in words people use."""
+
+    code: ClassVar[str] = "wrong-type"
+    key: str
+    expected: tuple[str, ...]
+    got: str
+    hint: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"{self.key} must be {_either(self.expected, 'or')}, and this is {self.got}"
+
+    @property
+    def label(self) -> str:
+        return self.hint
+
+
+class BadValue(Problem):
+    """A value of the right kind that is none of those that make sense.
+
+    ``rule`` goes on after the key: ``must be at least 1, and this is 0``.
+    """
+
+    code: ClassVar[str] = "bad-value"
+    key: str
+    rule: str
+    hint: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"{self.key} {self.rule}"
+
+    @property
+    def label(self) -> str:
+        return self.hint
+
+
+class BadSecretName(BadValue):
+    """What should name a secret does not: it may be the secret itself, so it is not quoted."""
+
+    sensitive: ClassVar[bool] = True
+
+
+class MissingKey(Problem):
+    """A mapping lacks a key that it must have. ``path`` is how ``-o`` names the key."""
+
+    code: ClassVar[str] = "missing-key"
+    key: str
+    where: str
+    path: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.where or 'the config'} needs the key '{self.key}'"
+
+    @property
+    def label(self) -> str:
+        return f"add '{self.key}' here, or give it with -o +{self.path}=VALUE"
+
+
+class MissingValue(Problem):
+    """A value that is still ``???``. ``here``: the place is its own, not that of a block above."""
+
+    code: ClassVar[str] = "missing-value"
+    key: str
+    path: str
+    here: bool = True
+
+    @property
+    def message(self) -> str:
+        return f"{self.key} must be given"
+
+    @property
+    def label(self) -> str:
+        name = "it" if self.here else f"'{self.path.rpartition('.')[2]}'"
+        return f"give {name} here or with -o {self.path}=VALUE"
+
+
+class NeedsValue(Problem):
+    """A value that is known at run time only, where it must be known for compiling."""
+
+    code: ClassVar[str] = "needs-value"
+    key: str
+    path: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.key} is only known at run time, and is needed now"
+
+    @property
+    def label(self) -> str:
+        return f"give it with -o {self.path}=VALUE"
+
+
+def _either(words: tuple[str, ...], conjunction: str) -> str:
+    """``a, b or c``."""
+    return f" {conjunction} ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)

@@ -1,0 +1,126 @@
+"""Composing: from a config file to one tree of values.
+
+The files that the defaults lists name are merged in their order, overrides are applied, and
+references are filled in. The result equals what Hydra 1.3 composes from the same files.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalc.config.composing.apply import apply_override
+from evalc.config.composing.defaults import Part, resolve_defaults
+from evalc.config.composing.fill import fill_references
+from evalc.config.composing.interpolation import Resolver, unreadable
+from evalc.config.composing.keys import split_key
+from evalc.config.composing.merge import Layers, copied, shallow
+from evalc.config.composing.overrides import Override, parse_overrides
+from evalc.config.composing.problems import NotAMapping
+from evalc.config.composing.repository import Repository
+from evalc.errors import ConfigError, Source
+from evalc.source import Mapping, Node, Path, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Sequence as Items
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed config.
+
+    ``root`` has every reference filled in; text that is known only at run time is a
+    :data:`~evalc.words.Word`. ``unresolved`` is the same with references kept. Every node knows
+    where it was written, and ``previous`` leads to what it replaced. ``sources`` are the files that
+    were read, in order.
+    """
+
+    root: Mapping
+    unresolved: Mapping
+    sources: tuple[Source, ...]
+
+
+def compose(
+    primary: Source,
+    *,
+    config_dirs: Items[pathlib.Path],
+    overrides: Items[str],
+    builtin: pathlib.Path,
+    command_keys: Callable[[Path], bool],
+    underlay: Callable[[Mapping], Mapping] = lambda root: root,
+) -> Composed:
+    """Compose the config whose file is ``primary``.
+
+    Groups are looked up in ``config_dirs``, then beside the file, then in ``builtin``.
+    ``command_keys`` tells which paths hold bash commands. ``underlay`` puts defaults under the
+    merged files, before overrides (which may then name such a key) and again after (which may have
+    chosen other defaults). A value left as ``???`` is no error here.
+
+    Raises :class:`~evalc.errors.ConfigError` with all problems of the step that fails (reading,
+    defaults lists, merging, overrides, references), and :class:`~evalc.errors.UsageError` when a
+    directory is not there.
+    """
+    parsed = parse_overrides(overrides)
+    repository = Repository(primary, config_dirs, builtin)
+    name = pathlib.PurePath(primary.name).stem
+    loaded = repository.read(name, primary)
+    if not isinstance(loaded.values, Mapping):
+        raise ConfigError([NotAMapping(what="a list", location=loaded.values.location)])
+    of_groups = [override for override in parsed if _names_group(override, repository)]
+    of_values = [override for override in parsed if override not in of_groups]
+    parts = resolve_defaults(repository, loaded, of_groups)
+    _check_syntax(parts, of_values)
+    merged = _merge_parts(parts, loaded.values)
+    root = underlay(_apply(of_values, underlay(merged)))
+    resolved = fill_references(Resolver(root, command_keys))
+    return Composed(resolved, root, tuple(repository.sources))
+
+
+def _names_group(override: Override, repository: Repository) -> bool:
+    """Whether an override picks an option of a group; a mapping is merged into its values."""
+    return not isinstance(override.value, Mapping) and repository.is_group(override.key)
+
+
+def _check_syntax(parts: Items[Part], overrides: Items[Override]) -> None:
+    """Refuse ``${…}`` that can't be read, even where something else replaces it."""
+    nodes: list[Node] = [override.value for override in overrides if override.value is not None]
+    sources = {id(part.config): part.config for part in parts}
+    nodes += [config.values for config in sources.values() if "${" in config.source.text]
+    problems = [problem for node in nodes for problem in unreadable(node)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _merge_parts(parts: Items[Part], primary: Mapping) -> Mapping:
+    layers = Layers(Mapping(primary.source, primary.start, primary.end, {}, {}))
+    for part in parts:
+        values: Node = part.config.values
+        if sum(other.config is part.config for other in parts) > 1:
+            # A package gets a copy, whose later changes are its own.
+            values = copied(layers.current(values)) if part.package else layers.current(values)
+        layers.add(_layer(part, values))
+    if layers.problems:
+        raise ConfigError(layers.problems)
+    return layers.root
+
+
+def _layer(part: Part, values: Node) -> Mapping:
+    """A file's values as a mapping from the top: below the key that is their package."""
+    chosen = part.chosen
+    for step in reversed(split_key(part.package) if part.package else []):
+        key = Scalar(chosen.source, chosen.start, chosen.end, step, step, plain_style=True)
+        values = Mapping(values.source, values.start, values.end, {step: values}, {step: key})
+    if not isinstance(values, Mapping):
+        what = "a list, which can't be merged into the top of the config"
+        raise ConfigError([NotAMapping(what=what, location=values.location)])
+    return values
+
+
+def _apply(overrides: Items[Override], root: Mapping) -> Mapping:
+    own = shallow(root)
+    problems = [problem for override in overrides for problem in apply_override(own, override)]
+    if problems:
+        raise ConfigError(problems)
+    return own

@@ -1,0 +1,481 @@
+"""Config -> plan.
+
+Takes the composed, validated and normalised config, so it reads values without checking their types
+again; what it does check is what no schema can say: names, references, and keys that are right by
+themselves and wrong together. Every problem is collected before any is raised.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+from evalc import catalog
+from evalc.errors import ConfigError, Problem, did_you_mean
+from evalc.plan import auxiliary
+from evalc.plan.env import name_fault
+from evalc.plan.files import bundled_files
+from evalc.plan.gpus import gpus_in_gres
+from evalc.plan.model import (
+    EnvVar,
+    Job,
+    Mount,
+    Plan,
+    Resources,
+    Retry,
+    Service,
+    Shell,
+    Step,
+)
+from evalc.plan.names import MAX_NAME, NAME
+from evalc.plan.origin import Origin
+from evalc.plan.problems import (
+    AmbiguousTask,
+    BadEnvName,
+    BadTaskName,
+    Contradiction,
+    DuplicateTask,
+    NoEffect,
+    NotGiven,
+    SecretOutsideEnv,
+    UnknownSelection,
+    UnknownTask,
+)
+from evalc.plan.reading import Reader
+from evalc.plan.services import ServiceReader
+from evalc.plan.walltime import parse_walltime
+from evalc.source import Mapping, Scalar, Sequence
+from evalc.source.nodes import scalar_text, scalars
+from evalc.words import RuntimeEnv, Secret, Word, literal, literal_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evalc.errors import Location
+    from evalc.source import Path
+
+# What a bundle holds at its top, beside the tasks.
+RESERVED_IDS = frozenset(
+    (
+        "lib",
+        "logs",
+        "services",
+        "manifest.json",
+        "plan.json",
+        "config.yaml",
+        "readme.md",
+        "run_all.sh",
+        "run_all.sequential.sh",
+        "sbatch_all.sh",
+        "sbatch_array.sh",
+        "setup.sh",
+        "submit_all.sh",
+    )
+)
+_SECRET_NAME = re.compile(
+    r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE
+)
+# Sent by task type to the endpoint that serves it, where the deployment has none of that name.
+_SERVED_BY = {"vlm": "chat", "completions_logprob": "completions"}
+_SETTINGS = "nemo_evaluator_config"
+# The load balancer's port where the config does not say.
+_PROXY_PORT = 5009
+
+
+def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> Lowered:
+    """The plan of a config.
+
+    ``base`` is the folder of the primary config, for files named on the command line; ``selected``
+    are the tasks that ``-t`` picks (all, when empty). Raises :class:`~evalc.errors.ConfigError`
+    with every problem.
+    """
+    lowering = _Lowering(root, name, base)
+    plan = lowering.plan(selected)
+    # What several parts of the plan read (the top-level env_vars) is reported once.
+    problems = tuple(dict.fromkeys(lowering.problems))
+    if any(problem.severity == "error" for problem in problems):
+        raise ConfigError(problems)
+    return Lowered(plan, problems)
+
+
+class Lowered:
+    """A plan, and the warnings that came up on the way."""
+
+    def __init__(self, plan: Plan, warnings: tuple[Problem, ...]) -> None:
+        self.plan = plan
+        self.warnings = warnings
+
+
+class _Lowering(Reader):
+    def __init__(self, root: Mapping, name: str, base: str) -> None:
+        super().__init__(root, base, [])
+        self.name = name
+        # What all tasks have in common is read once.
+        self.common_env = self.env(("env_vars",), ("evaluation", "env_vars"), bare_is_host=True)
+        common = self.mapping("evaluation", "nemo_evaluator_config")
+        self.common_settings = _without_free_keys(common.plain()) if common else {}
+        self.evaluation_mounts = tuple(self.mounts("evaluation"))
+        # What tells every step where its auxiliary services are; known when those are.
+        self.told: tuple[EnvVar, ...] = ()
+
+    # The plan
+
+    def plan(self, selected: tuple[str, ...]) -> Plan:
+        self._secrets_outside_env()
+        services = ServiceReader(self.root, self.base, self.problems).services()
+        steps = self._select(list(self._steps(services)), selected)
+        resources, retry = self._resources(services), self._retry()
+        if self._shares(services):
+            jobs: tuple[Job, ...] = (Job(self.name, tuple(steps), services, resources, retry),)
+        else:
+            jobs = tuple(Job(step.id, (step,), services, resources, retry) for step in steps)
+        execution = self.mapping("execution")
+        return Plan(
+            name=self.name,
+            backend=self.backend,
+            output_dir=self.word("execution", "output_dir") or literal("results"),
+            jobs=jobs,
+            options={
+                key: value
+                for key, value in (execution.plain() if execution else {}).items()
+                if key not in ("type", "output_dir", "memory_limit", "cpus", "sharing")
+                and not key.startswith("x-")
+            },
+            origin=Origin(self.root),
+        )
+
+    def _shares(self, services: tuple[Service, ...]) -> bool:
+        """Whether all steps are one job."""
+        sharing = self.text("execution", "sharing")
+        if self.on_cluster:
+            return sharing == "shared"
+        return bool(services) and sharing != "per_task"
+
+    def _resources(self, services: tuple[Service, ...]) -> Resources:
+        return Resources(
+            nodes=max(1, sum(service.nodes for service in services)),
+            cpus=cast("float | None", self.number("execution", "cpus")),
+            memory=self.text("execution", "memory_limit") or None,
+            gpus=services[0].gpus if services else None,
+            walltime=self._time("execution", "walltime") if self.on_cluster else None,
+            gpus_per_node=self._gpus_per_node(services),
+        )
+
+    def _gpus_per_node(self, services: tuple[Service, ...]) -> int | None:
+        if not self.on_cluster:
+            return None
+        given = self.number("execution", "gpus_per_node")
+        gres = self.text("execution", "gres")
+        if given is not None or not gres:
+            return None if given is None else int(given)
+        node = self.node("execution", "gres")
+        is_default = node is not None and node.source.kind == "builtin"
+        if is_default and not any(service.gpus for service in services):
+            return None
+        return gpus_in_gres(gres)
+
+    def _retry(self) -> Retry:
+        if not self.on_cluster:
+            return Retry()
+        total = self._time("execution", "max_walltime")
+        if self.text("execution", "resume", "strategy") in ("", "none"):
+            return Retry(total=total)
+        return Retry(
+            attempts=self.count("execution", "resume", "attempts"),
+            failed=self.count("execution", "resume", "failed", default=0),
+            out_of_memory=self.count("execution", "resume", "out_of_memory", default=0),
+            idle=self.count("execution", "resume", "idle", default=0),
+            total=total,
+        )
+
+    def _time(self, *path: str | int) -> int | None:
+        """A time limit of Slurm's, in seconds; None for no limit."""
+        text = self.text(*path)
+        try:
+            return parse_walltime(text) if text else None
+        except ValueError as error:
+            at = self.value_at(*path)
+            self.problems.append(Contradiction(what=str(error), location=at))
+            return None
+
+    def _secrets_outside_env(self) -> None:
+        for path, node in scalars(self.root):
+            if not isinstance(node.value, tuple) or _is_variable(path):
+                continue
+            for part in node.value:
+                if isinstance(part, RuntimeEnv) and _SECRET_NAME.search(part.name):
+                    self.problems.append(SecretOutsideEnv(name=part.name, location=node.location))
+                elif isinstance(part, RuntimeEnv) and name_fault(part.name):
+                    fault = BadEnvName(
+                        name=part.name, why=name_fault(part.name), location=node.location
+                    )
+                    self.problems.append(fault)
+
+    # Steps
+
+    def _steps(self, services: tuple[Service, ...]) -> Iterator[Step]:
+        self.told = auxiliary.variables(services)
+        tasks = self.node("evaluation", "tasks")
+        items = tasks.items if isinstance(tasks, Sequence) else []
+        taken: dict[str, Location] = {}
+        for index, item in enumerate(items):
+            if isinstance(item, Mapping):
+                step = self._step(("evaluation", "tasks", index), item, services)
+                key = step.id.casefold()
+                where = (item.get("id") or item.get("name") or item).location
+                if key in taken:
+                    twice = DuplicateTask(name=step.id, first=taken[key], location=where)
+                    self.problems.append(twice)
+                taken.setdefault(key, where)
+                yield step
+
+    def _step(self, path: Path, item: Mapping, services: tuple[Service, ...]) -> Step:
+        name = _text(item, "name")
+        step_id = _text(item, "id") or name
+        self._check_id(step_id, (item.get("id") or item.get("name") or item).location)
+        command = _text(item, "command")
+        found = None if command.strip() else self._find(path, name)
+        settings = auxiliary.resolved(self._settings(item), services)
+        endpoint_type = (
+            _text(item, "endpoint_type")
+            or _api_endpoint(settings).get("type")
+            or (found.endpoint_types[0] if found and found.endpoint_types else "chat")
+        )
+        url, model = self._target(settings, endpoint_type, services)
+        key_name = self._key_name(settings)
+        params = (settings.get("config") or {}).get("params") or {}
+        limit = params.get("limit_samples")
+        return Step(
+            id=step_id,
+            task=found.name if found else name,
+            harness=found.harness.name if found else None,
+            image=self._image(path, found),
+            command=Shell(command) if command.strip() else None,
+            pre_cmd=_text(item, "pre_cmd") or self.text("evaluation", "pre_cmd"),
+            post_cmd=_text(item, "post_cmd") or self.text("evaluation", "post_cmd"),
+            endpoint_type=endpoint_type,
+            model_url=url,
+            model_id=model,
+            api_key_name=key_name,
+            limit_samples=None if limit is None else str(limit),
+            run_config=self._run_config(
+                settings,
+                found.name if found else name,
+                endpoint_type,
+                url=url,
+                model=model,
+                key_name=key_name,
+            ),
+            dataset=self._dataset(path),
+            env=self._step_env(path, key_name),
+            mounts=self.evaluation_mounts,
+            files=bundled_files(item.get("files"), self.base, self.problems),
+        )
+
+    def _check_id(self, step_id: str, at: Location) -> None:
+        why = ""
+        if not step_id:
+            return  # the schema asks for a name
+        if not NAME.fullmatch(step_id):
+            why = "only letters, digits, '.', '_' and '-' go into one, and a letter or digit first"
+        elif len(step_id) > MAX_NAME:
+            why = f"it is longer than {MAX_NAME} characters"
+        elif step_id.casefold() in RESERVED_IDS:
+            why = "a bundle has something of that name"
+        if why:
+            self.problems.append(BadTaskName(name=step_id, why=why, location=at))
+
+    def _find(self, path: Path, name: str) -> catalog.Task | None:
+        try:
+            return catalog.load().find(name)
+        except catalog.AmbiguousTask as error:
+            at = self.value_at(*path, "name")
+            self.problems.append(AmbiguousTask(task=name, choices=error.choices, location=at))
+        except catalog.UnknownTask as error:
+            # A container of the user's may hold tasks that the catalogue has never heard of.
+            if name and not self.word(*path, "container"):
+                at = self.value_at(*path, "name")
+                unknown = UnknownTask(task=name, suggestions=error.suggestions, location=at)
+                self.problems.append(unknown)
+        return None
+
+    def _image(self, path: Path, found: catalog.Task | None) -> Word | None:
+        if self.text("execution", "engine") == "none":
+            return None
+        return self.word(*path, "container") or (literal(found.image) if found else None)
+
+    def _settings(self, item: Mapping) -> dict[str, Any]:
+        own = item.get("nemo_evaluator_config")
+        if not isinstance(own, Mapping):
+            return self.common_settings
+        return _merged(self.common_settings, _without_free_keys(own.plain()))
+
+    def _target(
+        self, settings: dict[str, Any], endpoint_type: str, services: tuple[Service, ...]
+    ) -> tuple[Word, Word]:
+        own = _api_endpoint(settings)
+        url = _as_word(own.get("url"))
+        model = _as_word(own.get("model_id"))
+        # An auxiliary deployment is not what is evaluated.
+        if not services or services[0].env_prefix:
+            because = "there is no deployment, so the endpoint's address is"
+            endpoint = ("target", "api_endpoint")
+            url = url or self.need(*endpoint, "url", because=f"{because} needed")
+            model = model or self.need(*endpoint, "model_id", because="no deployment names a model")
+            return url, model
+        service = services[0]
+        url = url or self.word("target", "api_endpoint", "url")
+        if url is None:
+            path = service.endpoints.get(endpoint_type) or service.endpoints.get(
+                _SERVED_BY.get(endpoint_type, "")
+            )
+            if path is None:
+                key = f"deployment.endpoints.{endpoint_type}"
+                missing = NotGiven(
+                    key=key,
+                    because="a task of that endpoint type needs its URL path",
+                    location=self.at("deployment", "endpoints"),
+                )
+                self.problems.append(missing)
+                path = ""
+            url = literal(f"http://127.0.0.1:{self._front_port(service)}{path}")
+        return url, model or service.model_id
+
+    def _front_port(self, service: Service) -> int:
+        """The port at which steps find the model: the load balancer's, where there is one."""
+        if service.instances == 1:
+            return service.port
+        proxy = ("execution", "proxy", "config", "haproxy_port")
+        return self.count(*proxy, default=_PROXY_PORT)
+
+    def _key_name(self, settings: dict[str, Any]) -> str | None:
+        own = _api_endpoint(settings)
+        name = own.get("api_key_name") or self.text("target", "api_endpoint", "api_key_name")
+        if not name:
+            return None
+        fault = name_fault(str(name))
+        if fault:
+            at = self.at("target", "api_endpoint", "api_key_name")
+            self.problems.append(BadEnvName(name=str(name), why=fault, location=at))
+        return str(name)
+
+    def _run_config(
+        self,
+        settings: dict[str, Any],
+        task: str,
+        endpoint_type: str,
+        *,
+        url: Word,
+        model: Word,
+        key_name: str | None,
+    ) -> dict[str, Any]:
+        """What the harness is given: the user's settings over what follows from the config."""
+        config: dict[str, Any] = {"output_dir": "/results", "type": task}
+        if self.text("execution", "engine") == "none":
+            config["output_dir"] = (RuntimeEnv("RESULTS_DIR"),)
+        endpoint: dict[str, Any] = {
+            "url": _known(url),
+            "model_id": _known(model),
+            "type": endpoint_type,
+        }
+        if key_name:
+            endpoint["api_key_name"] = key_name
+        made = {"config": config, "target": {"api_endpoint": endpoint}}
+        return _merged(made, settings, null_gives_way=True)
+
+    def _dataset(self, path: Path) -> Mount | None:
+        source = self.word(*path, "dataset_dir")
+        if source is None:
+            return None
+        if self.text("execution", "engine") == "none" and self.word(*path, "dataset_mount_path"):
+            why = "without a container nothing is mounted; the data set is used where it is"
+            warning = NoEffect(
+                key="dataset_mount_path", why=why, location=self.at(*path, "dataset_mount_path")
+            )
+            self.problems.append(warning)
+        return Mount(source, self.text(*path, "dataset_mount_path") or "/datasets", read_only=True)
+
+    def _step_env(self, path: Path, key_name: str | None) -> tuple[EnvVar, ...]:
+        own = self.env((*path, "env_vars"), bare_is_host=True)
+        found = {var.name: var for var in (*self.common_env, *own)}
+        given = frozenset(found)
+        for var in self.told:
+            if var.name in given:
+                at = self._env_at(path, var.name)
+                why = "it tells tasks where an auxiliary deployment is"
+                self.problems.append(BadEnvName(name=var.name, why=why, location=at))
+            found[var.name] = var
+        if key_name and key_name not in found:
+            found[key_name] = EnvVar(key_name, (Secret(key_name),))
+        return tuple(found.values())
+
+    def _env_at(self, path: Path, name: str) -> Location:
+        blocks = ((*path, "env_vars"), ("evaluation", "env_vars"), ("env_vars",))
+        block = next((b for b in blocks if self.node(*b, name)), blocks[0])
+        return self.at(*block, name)
+
+    def _select(self, steps: list[Step], selected: tuple[str, ...]) -> list[Step]:
+        if not selected:
+            if not steps:
+                at = self.at("evaluation", "tasks")
+                because = "there is nothing to evaluate"
+                self.problems.append(NotGiven(key="evaluation.tasks", because=because, location=at))
+            return steps
+        names = {name for step in steps for name in _names(step)}
+        for name in selected:
+            if name not in names:
+                hint = did_you_mean(name, names)
+                self.problems.append(UnknownSelection(name=name, suggestion=hint))
+        return [step for step in steps if not _names(step).isdisjoint(selected)]
+
+
+def _is_variable(path: Path) -> bool:
+    """Whether a value stands in a block of environment variables, and not in some setting that a
+    harness calls so."""
+    return len(path) > 1 and path[-2] == "env_vars" and _SETTINGS not in path
+
+
+def _names(step: Step) -> set[str]:
+    """What ``-t`` may call a task: its folder's name, its own, and that with its harness."""
+    return {step.id, step.task, *([f"{step.harness}.{step.task}"] if step.harness else ())}
+
+
+def _api_endpoint(settings: dict[str, Any]) -> dict[str, Any]:
+    return (settings.get("target") or {}).get("api_endpoint") or {}
+
+
+def _text(item: Mapping, key: str) -> str:
+    node = item.entries.get(key)
+    return scalar_text(node) if isinstance(node, Scalar) and node.value is not None else ""
+
+
+def _as_word(value: Any) -> Word | None:
+    if value is None or value == "":
+        return None
+    return value if isinstance(value, tuple) else literal(str(value))
+
+
+def _known(word: Word) -> str | Word:
+    text = literal_text(word)
+    return word if text is None else text
+
+
+def _without_free_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_free_keys(v) for k, v in value.items() if not k.startswith("x-")}
+    return value
+
+
+def _merged(
+    base: dict[str, Any], over: dict[str, Any], *, null_gives_way: bool = False
+) -> dict[str, Any]:
+    """``over`` on top of ``base``: mappings deeply, everything else replaced; with
+    ``null_gives_way`` not by null."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            result[key] = _merged(old, value, null_gives_way=null_gives_way)
+        elif value is not None or not null_gives_way or old is None:
+            result[key] = value
+    return result

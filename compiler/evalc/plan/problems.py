@@ -1,0 +1,244 @@
+"""What lowering can find wrong: each fact that a schema can't state has a class here."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from evalc.errors import Location, Problem
+
+
+class NotGiven(Problem):
+    """A key that this config needs, given what else it says."""
+
+    code: ClassVar[str] = "missing-key"
+    key: str
+    because: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"'{self.key}' must be given" + (f": {self.because}" if self.because else "")
+
+    @property
+    def label(self) -> str:
+        return f"add it, or give it with -o {self.key}=…"
+
+
+class UnknownTask(Problem):
+    """A task that the catalogue does not have."""
+
+    code: ClassVar[str] = "unknown-task"
+    task: str
+    suggestions: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        return f"there is no task '{self.task}' in the catalogue"
+
+    @property
+    def label(self) -> str:
+        return (
+            "did you mean " + " or ".join(f"'{s}'" for s in self.suggestions) + "?"
+            if (self.suggestions)
+            else ""
+        )
+
+    @property
+    def help(self) -> str:
+        return (
+            "`evalc ls tasks` lists them; a task of your own needs a 'container' with the harness, "
+            "or a 'command'"
+        )
+
+
+class AmbiguousTask(Problem):
+    """A task name that several harnesses have."""
+
+    code: ClassVar[str] = "ambiguous-task"
+    task: str
+    choices: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        return f"several harnesses have a task '{self.task}'"
+
+    @property
+    def label(self) -> str:
+        return "write " + " or ".join(f"'{c}'" for c in self.choices)
+
+
+class BadTaskName(Problem):
+    """A task name that can't be a directory's name."""
+
+    code: ClassVar[str] = "bad-task-name"
+    name: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.name!r} can't name a task's directory: {self.why}"
+
+    @property
+    def label(self) -> str:
+        return "give the task an 'id' of letters, digits, '.', '_' and '-'"
+
+
+class DuplicateTask(Problem):
+    """Two tasks that would share one directory."""
+
+    code: ClassVar[str] = "duplicate-task"
+    name: str
+    first: Location
+
+    @property
+    def message(self) -> str:
+        return f"the task '{self.name}' is there twice"
+
+    @property
+    def label(self) -> str:
+        return f"first on line {self.first.line}; give one of them an 'id' of its own"
+
+
+class UnknownSelection(Problem):
+    """A ``-t`` that names no task of the config."""
+
+    code: ClassVar[str] = "unknown-task"
+    name: str
+    suggestion: str
+
+    @property
+    def message(self) -> str:
+        return f"-t {self.name}: the config has no such task"
+
+    @property
+    def label(self) -> str:
+        return self.suggestion
+
+
+class BadEnvName(Problem):
+    """A name that no environment variable can have here."""
+
+    code: ClassVar[str] = "bad-env-name"
+    name: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.name!r} can't be used as an environment variable: {self.why}"
+
+
+class BadEnvValue(Problem):
+    """A value of an environment variable that does not say what it is."""
+
+    code: ClassVar[str] = "bad-env-value"
+    sensitive: ClassVar[bool] = True
+    name: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"the value of '{self.name}' {self.why}"
+
+    @property
+    def help(self) -> str:
+        return (
+            "write host:NAME (read where the bundle is submitted), runtime:NAME (read where the "
+            "job runs) or lit:VALUE (a visible literal)"
+        )
+
+
+class AmbiguousEnv(Problem):
+    """A bare word outside of ``evaluation``: older configs meant a literal, newer ones a name."""
+
+    code: ClassVar[str] = "ambiguous-env"
+    name: str
+    value: str
+
+    @property
+    def message(self) -> str:
+        return f"'{self.name}: {self.value}' may mean a variable's name or a literal"
+
+    @property
+    def label(self) -> str:
+        return f"write host:{self.value} or lit:{self.value}"
+
+
+class SecretOutsideEnv(Problem):
+    """A variable that is a secret by its name, in a place that is written to files."""
+
+    code: ClassVar[str] = "secret-outside-env"
+    name: str
+
+    @property
+    def message(self) -> str:
+        return f"the value of {self.name} would be written into files of the run"
+
+    @property
+    def help(self) -> str:
+        return (
+            "name it under 'env_vars' (host:NAME), where only its name is kept; a harness gets its "
+            "key through 'api_key_name'"
+        )
+
+
+class BadFile(Problem):
+    """A file that the bundle should carry and can't."""
+
+    code: ClassVar[str] = "bad-file"
+    path: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"the file '{self.path}' can't be put into the bundle: {self.why}"
+
+
+class BadCommand(Problem):
+    """Text that is meant to be bash and is not."""
+
+    code: ClassVar[str] = "bad-command"
+    what: str
+
+    @property
+    def message(self) -> str:
+        return f"bash can't read this: {self.what}"
+
+
+class Contradiction(Problem):
+    """Keys that are right by themselves and wrong together."""
+
+    code: ClassVar[str] = "contradiction"
+    what: str
+    advice: str = ""
+
+    @property
+    def message(self) -> str:
+        return self.what
+
+    @property
+    def label(self) -> str:
+        return self.advice
+
+
+class NoEffect(Problem):
+    """A key that is right and does nothing here."""
+
+    code: ClassVar[str] = "no-effect"
+    severity: ClassVar[str] = "warning"
+    key: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"'{self.key}' has no effect: {self.why}"
+
+
+class CannotCarry(Problem):
+    """A value that the file it belongs in can't hold."""
+
+    code: ClassVar[str] = "cannot-carry"
+    sensitive: ClassVar[bool] = True
+    why: str
+
+    @property
+    def message(self) -> str:
+        return f"this value can't be written where it belongs: {self.why}"

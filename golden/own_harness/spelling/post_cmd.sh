@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+echo "done with $ENDPOINT_TYPE"

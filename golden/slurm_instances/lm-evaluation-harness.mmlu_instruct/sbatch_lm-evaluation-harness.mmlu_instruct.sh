@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# lm-evaluation-harness.mmlu_instruct: evaluates qwen3-8b with lm-evaluation-harness
+# Compiled by evalc 0.1.0 from slurm_instances. Submit it from the folder it is in, with sbatch or
+# submit_all.sh; README.md tells the rest.
+#SBATCH --job-name=evalc.slurm_instances.lm-evaluation-harness.mmlu_instruct
+#SBATCH --account=nlp
+#SBATCH --partition=gpu
+#SBATCH --nodes=4
+#SBATCH --gpus-per-node=8
+#SBATCH --time=02:00:00
+#SBATCH --output=slurm-%j.log
+#SBATCH --signal=B:USR1@120
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+set -euo pipefail
+
+# Slurm runs a copy of this script; the bundle is where it was submitted from.
+for _home in "${_home-}" "${SLURM_SUBMIT_DIR-}" "${SLURM_SUBMIT_DIR-}"/lm-evaluation-harness.mmlu_instruct; do
+  [ ! -f "$_home"/sbatch_lm-evaluation-harness.mmlu_instruct.sh ] || break
+done
+_bundle_dir=$(dirname -- "$_home")
+[ -f "$_bundle_dir/lib/slurm.sh" ] || { echo 'submit this from the folder that it is in: sbatch sbatch_lm-evaluation-harness.mmlu_instruct.sh' >&2 && exit 2; }
+# shellcheck source-path=SCRIPTDIR source=../lib/slurm.sh
+. "$_bundle_dir/lib/slurm.sh"
+
+_label=lm-evaluation-harness.mmlu_instruct
+_script=sbatch_lm-evaluation-harness.mmlu_instruct.sh
+_tasks=(lm-evaluation-harness.mmlu_instruct:c95e859d8c1fe6ba)
+
+# resume: how many attempts at most; walltimes in seconds, of one and of all
+_strategy=self
+_max_attempts=10
+_max_failed=0
+_max_out_of_memory=0
+_max_idle=2
+_walltime=7200
+_max_walltime=432000
+evalc_begin "$@"
+
+# server: vllm, serving qwen3-8b
+serve_model() {
+  export \
+    PORT=8000 \
+    MODEL_ID=qwen3-8b
+  evalc_mount \
+    /lustre/nlp/huggingface:/root/.cache/huggingface
+  exec srun --job-name=serve.model --overlap --export=ALL \
+    --nodes=1 --ntasks=1 --nodelist="$1" \
+    --container-image=vllm/vllm-openai:latest \
+    ${_mounts:+--container-mounts="$_mounts"} --container-mount-home \
+    --container-env=ALL_NODE_IPS,MASTER_IP,MODEL_ID,NODES_PER_INSTANCE,PORT \
+    vllm serve Qwen/Qwen3-8B \
+    --tensor-parallel-size=1 \
+    --pipeline-parallel-size=1 \
+    --data-parallel-size=8 \
+    --port 8000 \
+    --trust-remote-code \
+    --served-model-name qwen3-8b \
+    --gpu-memory-utilization 0.95
+}
+balance_model() {
+  evalc_mount "$1:$1:ro"
+  exec srun --job-name=balance --overlap --export=ALL \
+    --nodes=1 --ntasks=1 --nodelist="$_node" \
+    --container-image=haproxy:3.0 \
+    ${_mounts:+--container-mounts="$_mounts"} --container-mount-home \
+    haproxy -f "$1"
+}
+evalc_serve model --port 8000 \
+  --health /health --ready-within 3600 \
+  --nodes 4 \
+  --instances 4 \
+  --proxy 5009 --status 200
+
+# wait
+evalc_wait_ready
+
+# evaluate
+evaluate() {
+  export \
+    RESULTS_DIR=/results \
+    RUN_CONFIG="$_task_dir"/run_config.yml \
+    MODEL_URL=http://127.0.0.1:5009/v1/chat/completions \
+    MODEL_ID=qwen3-8b \
+    ENDPOINT_TYPE=chat
+  evalc_mount "$_artifacts":/results "$_task_dir:$_task_dir:ro" "$_bundle_dir/lib:$_bundle_dir/lib:ro"
+  exec srun --job-name=evaluate.lm-evaluation-harness.mmlu_instruct --overlap --export=ALL \
+    --nodes=1 --ntasks=1 --nodelist="$_node" \
+    --container-image='nvcr.io#nvidia/eval-factory/lm-evaluation-harness:26.03' \
+    ${_mounts:+--container-mounts="$_mounts"} --container-mount-home \
+    --container-env=ENDPOINT_TYPE,MODEL_ID,MODEL_URL,RESULTS_DIR,RUN_CONFIG \
+    bash "$_bundle_dir/lib/step.sh" "$_task_dir"
+}
+evalc_evaluate
+
+# done
+evalc_finish

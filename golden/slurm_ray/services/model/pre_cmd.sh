@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+export NCCL_SOCKET_IFNAME=ib0

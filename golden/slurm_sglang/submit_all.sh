@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# slurm_sglang: submits 1 task to Slurm.
+# Compiled by evalc 0.1.0.
+#
+#   bash submit_all.sh              submit what is not there yet; run it as often as you like
+#   bash submit_all.sh --dry-run    print what it would do
+#   bash submit_all.sh --test-only  ask Slurm whether it takes the scripts
+#   bash submit_all.sh --again      submit also what has stopped without being finished
+set -euo pipefail
+_bundle_dir=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+# shellcheck source-path=SCRIPTDIR source=lib/submit.sh
+. "$_bundle_dir/lib/submit.sh"
+
+_label=slurm_sglang
+_how=tasks
+_links=3
+_tasks=(
+  livecodebench.codegeneration_release_v6:1cdd8666bb19dcc9
+)
+
+evalc_submit_main "$@"
