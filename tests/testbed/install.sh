@@ -25,7 +25,6 @@ slurmdbd                                      | slurmdbd               | tests w
 /usr/lib/*/slurm*/accounting_storage_mysql.so | slurm-wlm-mysql-plugin | tests with the Slurm cluster
 munged                                        | munge                  | tests with the Slurm cluster
 mariadbd                                      | mariadb-server         | tests with the Slurm cluster
-/usr/lib/*/faketime/libfaketime.so.1          | libfaketime            | tests with the Slurm cluster
 ip                                            | iproute2               | tests with the Slurm cluster
 gcc                                           | gcc                    | tests with the Slurm cluster (its container plug-in is C)
 /usr/include/limits.h                         | libc6-dev              | tests with the Slurm cluster (the same)

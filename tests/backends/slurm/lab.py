@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 # A harness of the catalogue; which one does not matter, the stand-in plays them all.
 HARNESS_TASK = "lm-evaluation-harness.ifeval"
 MODEL = "stand-in"
-# Seconds that anything here may take before the test gives up: when the clock moves, a node and the
-# controller may miss each other, and try again a minute later.
-PATIENCE = 150.0
+# Seconds that anything here may take before the test gives up, on a machine with much else to do.
+PATIENCE = 90.0
 
 
 def wait_for(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:

@@ -20,7 +20,7 @@
 # itself, as NET.1, for the tests are its login node. No node has a route to anywhere else, and no
 # firewall of the machine's stands between two nodes.
 #
-# The controller's clock is FOLDER/clock, as libfaketime reads it: "+3600" is an hour ahead. The
+# How many seconds the controller's clock is ahead stands in FOLDER/clock, as clock.c reads it. The
 # commands in FOLDER/bin tell the same time; sbatch and srun do not, for they would hand the library
 # on to the job.
 set -euo pipefail
@@ -32,8 +32,6 @@ readonly here
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin SLURM_CONF=$folder/etc/slurm.conf
 [[ -d $folder && -z $(ls -A "$folder") ]] || { echo "not an empty folder: $folder" && exit 2; }
 declare -A machines=() # the process that waits for each machine's first one
-faketime=$(find /usr/lib -path '*/faketime/libfaketime.so.1' -print -quit)
-readonly faketime
 link='' net=''
 
 # The file appears, or the words become true, within 30 seconds; what the log says if not.
@@ -111,8 +109,8 @@ start() { # DAEMON
       await slurmdbd sacctmgr --noheader list cluster
       ;;
     slurmctld)
-      inside ctl env LD_PRELOAD="$faketime" FAKETIME_TIMESTAMP_FILE="$folder/clock" \
-        FAKETIME_NO_CACHE=1 slurmctld </dev/null
+      inside ctl env LD_PRELOAD="$folder/etc/clock.so" EVALC_CLOCK="$folder/clock" slurmctld \
+        </dev/null
       await slurmctld answers
       ;;
   esac
@@ -126,12 +124,6 @@ stop() { # DAEMON
   local pid
   pid=$(<"$folder/run/$1.pid")
   inside ctl kill -TERM "$pid"
-  for ((tries = 0; tries < 60; tries++)); do
-    ! gone "$pid" || return 0
-    sleep 0.05
-  done
-  # Once its clock was moved slurmctld may save its state and then wait for a thread for ever.
-  inside ctl kill -KILL "$pid"
   await "$1" gone "$pid"
 }
 
@@ -148,14 +140,14 @@ configure() {
   chmod 700 "$folder/munge"
   chmod 1777 "$folder/share"
   (umask 077 && head -c 128 /dev/urandom >"$folder/munge/key")
-  echo +0 >"$folder/clock"
+  head -c 8 /dev/zero >"$folder/clock"
   local command
   for command in sacct scontrol sinfo squeue; do
     cp "/usr/bin/$command" "$folder/real/$command"
     cat >"$folder/bin/$command" <<SH
 #!/bin/sh
 # Tells the controller's time.
-LD_PRELOAD=$faketime FAKETIME_TIMESTAMP_FILE=$folder/clock exec $folder/real/$command "\$@"
+LD_PRELOAD=$folder/etc/clock.so EVALC_CLOCK=$folder/clock exec $folder/real/$command "\$@"
 SH
     chmod +x "$folder/bin/$command"
   done
@@ -164,7 +156,10 @@ SH
     mknod -m 666 "$folder/dev/gpu$gpu" c 1 3 # /dev/null under another name
   done
   tar -C "$folder/image" -xf "$image"
-  gcc -shared -fPIC -O1 -Wall -Wextra -Werror -o "$folder/etc/pyxis_stub.so" "$here/pyxis_stub.c"
+  local library
+  for library in clock pyxis_stub; do
+    gcc -shared -fPIC -O1 -Wall -Wextra -Werror -o "$folder/etc/$library.so" "$here/$library.c"
+  done
 }
 
 # Once the network is known.
