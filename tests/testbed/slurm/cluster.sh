@@ -18,7 +18,8 @@
 #
 # Each node has its own network: ctl holds a bridge that all are plugged into, and so is the machine
 # itself, as NET.1, for the tests are its login node. No node has a route to anywhere else, and no
-# firewall of the machine's stands between two nodes.
+# firewall of the machine's stands between two nodes. The bridge has an address of its own: it would
+# take the lowest of its ports', and when that node is lost nobody finds the controller for a while.
 #
 # How many seconds the controller's clock is ahead stands in FOLDER/clock, as clock.c reads it. The
 # commands in FOLDER/bin tell the same time; sbatch and srun do not, for they would hand the library
@@ -74,7 +75,7 @@ network() {
   ip link set "$link" up
   inside ctl ip -batch - <<IP
 link set lo up
-link add bridge type bridge
+link add bridge address 02:00:00:00:00:02 type bridge
 link set bridge up
 address add $net.2/24 dev bridge
 link set machine master bridge up
