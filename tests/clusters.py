@@ -32,7 +32,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import engines
 import pytest
@@ -58,15 +58,12 @@ class Cluster:
     calls ``sbatch`` and the like. ``image`` is the folder that every container runs.
     """
 
-    def __init__(
-        self, root: Path, env: Mapping[str, str], orders: IO[str], answers: IO[str]
-    ) -> None:
+    def __init__(self, root: Path, env: Mapping[str, str], keeper: subprocess.Popen[str]) -> None:
         self.folder = root / "share"
         self.image = root / "image"
         self.env = env
         self._root = root
-        self._orders = orders
-        self._answers = answers
+        self._keeper = keeper
         self._ahead = 0
         self._lost: set[str] = set()
         self._stopped: set[str] = set()
@@ -220,10 +217,12 @@ class Cluster:
 
     def _order(self, *words: str) -> None:
         """Has the keeper do something, and waits for it."""
-        self._orders.write(" ".join(words) + "\n")
-        self._orders.flush()
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._keeper.stdin.write(" ".join(words) + "\n")
+        self._keeper.stdin.flush()
         said = []
-        for line in self._answers:
+        for line in self._keeper.stdout:
             if line == "ready\n":
                 return
             said.append(line)
@@ -263,24 +262,6 @@ def running(image_file: Path, shared: Path) -> Iterator[Cluster]:
     root = Path(tempfile.mkdtemp(prefix="evalc-slurm-", dir=engines.ROOT))
     # Nodes run this Python and the project's files, even from a checkout in /tmp, and have homes.
     seen = {shared, Path(sys.prefix), Path(sys.base_prefix), _KEEPER.parents[3], Path.home()}
-    with subprocess.Popen(
-        [_KEEPER, root, image_file, *sorted(path for path in seen if path.is_dir())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # Ctrl-C is not for it: it stops when this process is done
-    ) as keeper:
-        # Leaving the block closes its standard input and waits for it.
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        said = []
-        for line in keeper.stdout:
-            if line == "ready\n":
-                break
-            said.append(line.rstrip("\n"))
-        else:
-            engines.cannot_run("slurm", "does not start: " + "\n".join(said))
-        env = dict(line.split("=", 1) for line in said)
-        env["PATH"] = f"{root / 'bin'}:{os.environ['PATH']}"
-        yield Cluster(root, env, keeper.stdin, keeper.stdout)
+    folders = sorted(path for path in seen if path.is_dir())
+    with engines.keeper("slurm", root, _KEEPER, root, image_file, *folders) as (process, env):
+        yield Cluster(root, env, process)

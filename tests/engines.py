@@ -163,25 +163,38 @@ def running(name: str, image_file: Path) -> Iterator[Engine]:
     if os.geteuid() != 0:
         cannot_run(name, "needs root")
     folder = Path(tempfile.mkdtemp(prefix=f"evalc-{name}-", dir=ROOT))
+    with keeper(name, folder, _TESTBED / "engine.sh", name, folder, image_file) as (_, env):
+        yield Engine(name, env)
+
+
+@contextmanager
+def keeper(
+    name: str, folder: Path, *command: str | Path
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A process that keeps something running for the time of the block, and ends with this one.
+
+    It prints the environment that leads there, one NAME=VALUE a line, then "ready", and stops all
+    when its standard input ends; leaving the block closes that and waits. ``folder / "bin"`` comes
+    first in the environment's PATH.
+    """
     with subprocess.Popen(
-        [_TESTBED / "engine.sh", name, folder, image_file],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,  # Ctrl-C is not for it: it stops when this process is done
-    ) as keeper:
-        # Leaving the block closes its standard input and waits for it.
-        assert keeper.stdout is not None
+    ) as process:
+        assert process.stdout is not None
         said = []
-        for line in keeper.stdout:
+        for line in process.stdout:
             if line == "ready\n":
                 break
             said.append(line.rstrip("\n"))
         else:
             cannot_run(name, "does not start: " + "\n".join(said))
         env = dict(line.split("=", 1) for line in said)
-        yield Engine(name, {**env, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"})
+        yield process, {**env, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
 
 
 def cannot_run(name: str, why: str) -> NoReturn:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalc import config as configs
 from evalc.errors import ConfigError, Problem, Source, UsageError, did_you_mean
-from evalc.resources import schema_dir
+from evalc.resources import read_schema
 from evalc.source import read_file
 
 if TYPE_CHECKING:
@@ -297,8 +297,7 @@ def schema(kind: str) -> dict[str, Any]:
 
         found = registry.working()
         return editor_schema({name: found[name].execution_schema() for name in found})
-    loaded: dict[str, Any] = json.loads((schema_dir() / f"{kind}.schema.json").read_text("utf-8"))
-    return loaded
+    return read_schema(kind)
 
 
 __all__ = [

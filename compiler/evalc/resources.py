@@ -7,6 +7,7 @@ package data. This module is a leaf.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).parent
 
@@ -19,6 +20,15 @@ def template_dir() -> Path:
 def schema_dir() -> Path:
     """The folder of the JSON Schemas."""
     return _find("schemas")
+
+
+def read_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema ``name.schema.json``, parsed anew."""
+    import json
+
+    text = (schema_dir() / f"{name}.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
 
 
 def _find(name: str) -> Path:

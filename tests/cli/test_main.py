@@ -15,6 +15,7 @@ from typing import Any
 import click
 import pytest
 import sh
+from waiting import wait_for
 
 from evalc import __version__, cli, compiler
 from evalc.cli import lazy, ls
@@ -197,13 +198,6 @@ def test_what_the_system_refuses_is_no_bug(
 def test_an_interrupt_ends_quietly(evalc: Run, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     break_check(monkeypatch, KeyboardInterrupt())
     assert evalc("check", good) == (130, "", "")
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def holds(process: int, file: Path) -> bool:

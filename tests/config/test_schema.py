@@ -16,17 +16,17 @@ from evalc.config.checking.schema import (
     editor_schema,
     is_command,
     places,
-    read_schema,
     subschemas,
 )
 from evalc.errors import Source
+from evalc.resources import read_schema
 from evalc.source import parse, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LOCAL = read_schema("execution.local.schema.json")
-SLURM = read_schema("execution.slurm.schema.json")
+LOCAL = read_schema("execution.local")
+SLURM = read_schema("execution.slurm")
 CONFIG = config_schema({"local": LOCAL, "slurm": SLURM})
 EDITOR = editor_schema({"local": LOCAL, "slurm": SLURM})
 
@@ -78,7 +78,7 @@ def walk(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["config.schema.json", "execution.local.schema.json", "execution.slurm.schema.json"]
+    "name", ["config", "execution.local", "execution.slurm", "manifest", "plan"]
 )
 def test_a_schema_file_is_draft_07(name: str) -> None:
     schema = read_schema(name)
@@ -96,7 +96,7 @@ def test_the_whole_is_one_document_without_references(schema: Schema) -> None:
 
 def test_the_files_agree_with_themselves_when_read_without_evalc() -> None:
     """The files are valid draft-07 on their own, references and all, for who uses them directly."""
-    validator = Draft7Validator(read_schema("config.schema.json"))
+    validator = Draft7Validator(read_schema("config"))
     good = {"evaluation": {"tasks": [{"name": "ifeval", "env_vars": {"A": "lit:1"}}]}}
     assert validator.is_valid(good)
     bad = {"evaluation": {"tasks": [{"name": "ifeval", "env_var": {}}]}}

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from evalc.config import BUILTIN
-from evalc.config.checking.schema import Schema, config_schema, read_schema
+from evalc.config.checking.schema import Schema, config_schema
 from evalc.config.checking.validate import validate
 from evalc.config.normalise import with_defaults
 from evalc.errors import Problem, Source
+from evalc.resources import read_schema
 from evalc.source import Mapping, Scalar, parse
 from evalc.source.nodes import walk
 from evalc.words import Literal, RuntimeEnv
 
-LOCAL = read_schema("execution.local.schema.json")
+LOCAL = read_schema("execution.local")
 SCHEMA = config_schema({"local": LOCAL})
 TASKS = "\nevaluation: {tasks: [{name: ifeval}]}\n"
 

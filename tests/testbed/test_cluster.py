@@ -8,27 +8,17 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import clusters
 import pytest
+from waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from clusters import Cluster
 
 TESTS = Path(clusters.__file__).parent
-
-
-def wait_for(what: Callable[[], object], seconds: float = 30) -> None:
-    """Waits until ``what`` is true."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"still not true after {seconds} s"
-        time.sleep(0.05)
 
 
 def script(folder: Path, text: str) -> Path:

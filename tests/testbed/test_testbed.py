@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import engines
 import pytest
 import yaml
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from engines import Engine
 
 HERE = Path(__file__).resolve().parent
-
-
-def wait_for(what: Callable[[], object], seconds: float = 20) -> None:
-    """Waits until ``what`` is true."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"still not true after {seconds} s"
-        time.sleep(0.02)
 
 
 def health(port: int) -> int:

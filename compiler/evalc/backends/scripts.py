@@ -6,11 +6,12 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalc.backends.base import Artifact
+from evalc.backends.base import Artifact, Needs
 from evalc.emit import quoting, yamltext
 from evalc.emit.commands import Assign, Raw, command_line, is_open, join
 from evalc.plan import Argv, Shell
 from evalc.plan.model import words_of
+from evalc.plan.serialise import service_words, step_words
 from evalc.resources import template_dir
 from evalc.words import Literal, RuntimeEnv, Secret
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from evalc.emit.commands import CommandLines, Item
-    from evalc.plan import BundledFile, EnvVar, Service, Step
+    from evalc.plan import BundledFile, EnvVar, Plan, Service, Step
     from evalc.words import Word
 
 # Where a container finds its results' folder.
@@ -58,6 +59,39 @@ class Inputs:
         self.required = sorted(required)
         # A variable that is required somewhere has no use for a default elsewhere.
         self.defaults = {n: d for n, d in sorted(self.defaults.items()) if n not in required}
+
+
+class OpenWords:
+    """A plan's words that are not known before it runs: all that is asked about words.
+
+    ``steps`` has those of each step, by its id; ``services`` those of all servers.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.steps = {
+            step.id: [word for word in step_words(step) if is_open(word)] for step in plan.steps
+        }
+        self.services = [
+            word for service in plan.services for word in service_words(service) if is_open(word)
+        ]
+
+    def all(self) -> list[Word]:
+        """Those of all steps and servers."""
+        return [*(word for words in self.steps.values() for word in words), *self.services]
+
+
+def needs(
+    plan: Plan, inputs: Inputs, *, engine: str, tools: Sequence[str], images: Sequence[Word] = ()
+) -> Needs:
+    """What a bundle of this plan needs; ``images`` are those beside the plan's own."""
+    every = [*(step.image for step in plan.steps), *(s.image for s in plan.services), *images]
+    return Needs(
+        images=tuple(sorted({quoting.show(image) for image in every if image})),
+        secrets=tuple(sorted(inputs.secrets)),
+        runtime_env=tuple(sorted(inputs.plain)),
+        tools=tuple(tools),
+        engine=engine,
+    )
 
 
 def library(names: Iterable[str]) -> Iterator[Artifact]:

@@ -38,6 +38,11 @@ evalc_track() {
   evalc_remember "$_logs/$1.pid" "$2" || true
 }
 
+# evalc_keep_last LOG: what the last attempt wrote stays, under another name.
+evalc_keep_last() {
+  if [ -e "$1" ]; then mv -f -- "$1" "$1.1"; fi
+}
+
 evalc_alive() { kill -0 "${_pid[$1]}" 2>/dev/null; }
 
 # evalc_collect NAME: the exit code of something that has ended, into _ended.

@@ -118,14 +118,19 @@ evalc_exit_code() {
   printf '%s' "$_code"
 }
 
+# evalc_list_unset NAME...: those that are not set in the environment, each after a space, into _unset.
+evalc_list_unset() {
+  local _name
+  _unset=
+  for _name in "$@"; do [ -n "${!_name+set}" ] || _unset+=" $_name"; done
+}
+_unset=
+
 # evalc_need_env NAME...: each must be set in the environment; says all that are missing.
 evalc_need_env() {
-  local _name _missing=()
-  for _name in "$@"; do
-    [ -n "${!_name+set}" ] || _missing+=("$_name")
-  done
-  [ ${#_missing[@]} -eq 0 ] ||
-    evalc_die "$_EXIT_CONFIG" "not set in the environment: ${_missing[*]}; export them and run this again"
+  evalc_list_unset "$@"
+  [ -z "$_unset" ] ||
+    evalc_die "$_EXIT_CONFIG" "not set in the environment:$_unset; export them and run this again"
 }
 
 # evalc_hide and evalc_unhide stand around what 'bash -x' must not show: it would print the values

@@ -30,7 +30,7 @@ evalc_clear() {
     evalc_name_container "$1"
     "$_engine" rm -f "${_container[$1]}" >/dev/null 2>&1 || true
   fi
-  if [ -e "$2" ]; then mv -f -- "$2" "$2.1"; fi
+  evalc_keep_last "$2"
 }
 
 # evalc_name_container NAME: the same at each run in this folder, another in every other folder.

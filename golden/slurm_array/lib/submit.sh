@@ -13,7 +13,7 @@ _secrets=()
 _dry='' _test='' _again=''
 
 evalc_submit_main() {
-  local _task _folder _script
+  local _folder _script
   evalc_submit_options "$@"
   evalc_need_slurm
   if [ -n "$_dry$_test" ]; then
@@ -176,11 +176,15 @@ evalc_submit_job() {
 }
 _missing=()
 
+# evalc_begin_chain: what was said of an earlier chain is not for the links of this one.
+evalc_begin_chain() {
+  evalc_note chain 'by=submit_all' || evalc_die "$_EXIT_IO" "can't write $_logs/journal: is the disk full?"
+}
+
 # evalc_submit_links: this job, and the links that are queued behind it.
 evalc_submit_links() {
   local _before=''
-  # What was said of an earlier chain is not for the links of this one.
-  evalc_note chain 'by=submit_all' || evalc_die "$_EXIT_IO" "can't write $_logs/journal: is the disk full?"
+  evalc_begin_chain
   evalc_submit_from 1 || {
     [ -n "$_before" ] || evalc_forget_secrets
     return 0
@@ -220,6 +224,10 @@ evalc_submit_from() {
 evalc_submit_array() {
   local _id _one _list
   _home=$_bundle_dir _name='the array' _list=$(IFS=, && echo "${_missing[*]}")
+  for _one in "${_missing[@]}"; do
+    _logs=$_bundle_dir/${_tasks[_one]%:*}/logs
+    evalc_begin_chain
+  done
   evalc_submit --array "$_list${_array_limit:+%$_array_limit}" sbatch_array.sh || return 0
   for _one in "${_missing[@]}"; do
     _logs=$_bundle_dir/${_tasks[_one]%:*}/logs

@@ -57,7 +57,6 @@ _fate=
 # evalc_may_go_on DONE: whether the chain's bounds allow another link, with so much done now; the
 # reason against it goes into _why.
 evalc_may_go_on() {
-  local _left
   _why=
   if [ "$_failures" -gt "$_max_failed" ]; then
     _why="it failed, and execution.resume.failed allows $_max_failed such attempts to be followed by another"
@@ -184,22 +183,23 @@ evalc_list_unfinished() {
   done
 }
 
-# evalc_has_hope: whether a task is left that has not failed as often as it may.
+# evalc_is_given_up TASK: whether it failed as often as it may.
+evalc_is_given_up() { [ "${_task_failures[$1]-0}" -gt "$_max_failed" ]; }
+
+# evalc_has_hope: whether a task is left that is not given up.
 evalc_has_hope() {
   local _task
   evalc_list_unfinished
-  for _task in ${_wanted[@]+"${_wanted[@]}"}; do
-    [ "${_task_failures[$_task]-0}" -gt "$_max_failed" ] || return 0
-  done
+  for _task in ${_wanted[@]+"${_wanted[@]}"}; do evalc_is_given_up "$_task" || return 0; done
   return 1
 }
 
-# evalc_drop_failed_tasks: of several tasks, one that failed as often as it may is not tried again when
-# the others go on.
+# evalc_drop_failed_tasks: of several tasks, one that is given up is not tried again when the others go
+# on.
 evalc_drop_failed_tasks() {
   local _task _rest=()
   for _task in "${_wanted[@]}"; do
-    if [ "${_task_failures[$_task]-0}" -gt "$_max_failed" ]; then
+    if evalc_is_given_up "$_task"; then
       evalc_say "$_task failed before, and is not tried again"
     else
       _rest+=("$_task")
@@ -253,12 +253,17 @@ evalc_check_previous() {
 # in order but could not write down so.
 evalc_last_pulse() { echo "${_last_pulse:-$(evalc_epoch)}"; }
 
-# evalc_stop_chain REASON: the chain ends here.
-evalc_stop_chain() {
+# evalc_close_chain REASON: the chain ends here, with nothing left of it but its results and logs.
+evalc_close_chain() {
   evalc_say "the chain stops: $1"
   evalc_cancel_successor
   evalc_note stop "job=$_job_id" "reason=$1" || true
   evalc_forget_secrets
+}
+
+# evalc_stop_chain REASON: the chain ends, and so does this link, before it began.
+evalc_stop_chain() {
+  evalc_close_chain "$1"
   evalc_leave_chain "$1"
 }
 
@@ -350,9 +355,13 @@ evalc_sbatch() {
   )
 }
 
+# evalc_own_successor: the id of the job that was queued behind this one, empty without.
+evalc_own_successor() { printf '%s' "${_successor:-${_successors[$_job_id]-}}"; }
+
 # evalc_has_successor: whether one is queued for this job.
 evalc_has_successor() {
-  local _job=${_successor:-${_successors[$_job_id]-}}
+  local _job
+  _job=$(evalc_own_successor)
   [ -n "$_job" ] || return 1
   evalc_ask_state "$_job"
   # Where nobody knows, one that was queued is there: two would be worse than a pause.
@@ -360,7 +369,8 @@ evalc_has_successor() {
 }
 
 evalc_cancel_successor() {
-  local _job=${_successor:-${_successors[$_job_id]-}}
+  local _job
+  _job=$(evalc_own_successor)
   [ -n "$_job" ] || return 0
   # It would be removed by --kill-on-invalid-dep too, but not everywhere, and not after a failure.
   evalc_slurm scancel "$_job" || evalc_say "can't cancel job $_job; it will see that there is nothing to do"
@@ -386,20 +396,12 @@ evalc_end_link() {
     interrupted)
       # By whom, Slurm knows soon, and before it kills this script.
       evalc_await_own_end
-      if [ "$_fate" = cancelled ]; then
-        evalc_cancel_successor
-        evalc_say 'the job was cancelled: the chain ends'
-        evalc_note stop "job=$_job_id" "reason=job $_job_id was cancelled (${_state})" || true
-        evalc_forget_secrets
-      fi
+      [ "$_fate" != cancelled ] || evalc_close_chain "job $_job_id was cancelled (${_state})"
       ;;
   esac
   if [ "$_kind" != finished ] && [ "$_fate" != cancelled ] && ! evalc_goes_on; then
     # Not another allocation, only to find that out.
-    evalc_cancel_successor
-    evalc_say "the chain stops: $_why"
-    evalc_note stop "job=$_job_id" "reason=$_why" || true
-    evalc_forget_secrets
+    evalc_close_chain "$_why"
     [ "$_strategy" != prequeued ] || [ "$_code" -eq 0 ] || evalc_say 'links that are queued still will see that, and leave'
   fi
   # Here, since a script that ends by a mistake is in its trap already.
@@ -424,7 +426,7 @@ evalc_goes_on() {
   [ -z "$_unqueued" ] || return 1
   # None was, since this one was expected to use up what is left of the walltime.
   _why="the total walltime is used up (${_max_walltime:-0} s; execution.max_walltime)"
-  [ -n "${_successor:-${_successors[$_job_id]-}}" ]
+  [ -n "$(evalc_own_successor)" ]
 }
 
 # evalc_await_own_end: what Slurm means with the SIGTERM that came, into _state and _fate.

@@ -75,10 +75,9 @@ evalc_leave_job() {
 
 # evalc_setup_ended CODE: after the user's own lines.
 evalc_setup_ended() {
-  local _name _lacks=''
   [ "$1" -eq 0 ] || evalc_finish_early "execution.setup ended with exit code $1"
-  for _name in ${_needs[@]+"${_needs[@]}"}; do [ -n "${!_name+set}" ] || _lacks+=" $_name"; done
-  [ -z "$_lacks" ] || evalc_finish_early "not set in the environment, nor by execution.setup:$_lacks"
+  evalc_list_unset ${_needs[@]+"${_needs[@]}"}
+  [ -z "$_unset" ] || evalc_finish_early "not set in the environment, nor by execution.setup:$_unset"
 }
 
 evalc_tick() { evalc_pulse; }
@@ -207,7 +206,7 @@ evalc_serve() {
     _host[$_one]=${_nodes[_taken]}
     _taken=$((_taken + _per))
     _log=$_logs/server_${_one}_stdout.log
-    if [ -e "$_log" ]; then mv -f -- "$_log" "$_log.1"; fi
+    evalc_keep_last "$_log"
     # On a node that is shared, another job's server would be taken for this one.
     if (exec 3<>"/dev/tcp/$(evalc_reach "${_host[$_one]}")/${_port[$_name]}") 2>/dev/null; then
       evalc_finish_early "port ${_port[$_name]} of ${_host[$_one]}, which the server '$_one' wants, is in use"
@@ -249,7 +248,7 @@ evalc_url() {
 
 # evalc_wait_ready: until all servers are, and the load balancers of those with several instances.
 evalc_wait_ready() {
-  local _name _one _i _log
+  local _name _one _i
   for _name in ${_services[@]+"${_services[@]}"}; do
     for ((_i = 0; _i < _instances[$_name]; _i++)); do
       evalc_name_instance "$_name" "$_i"
@@ -317,7 +316,7 @@ evalc_run_task() {
   evalc_prepare ''
   evalc_stage running || true
   evalc_say "evaluating; output in $_logs/client_stdout.log"
-  if [ -e "$_logs/client_stdout.log" ]; then mv -f -- "$_logs/client_stdout.log" "$_logs/client_stdout.log.1"; fi
+  evalc_keep_last "$_logs/client_stdout.log"
   set -m
   evaluate </dev/null >"$_logs/client_stdout.log" 2>&1 &
   evalc_end $!

@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from backends.local.lab import BOXES, TESTBED, Lab, listens, stand_ins, wait_for
+from backends.local.lab import BOXES, TESTBED, Lab, listens, stand_ins
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from waiting import PATIENCE, wait_for
 
 from evalc.bundle import write
 from evalc.compiler import Request, compile  # noqa: A004 - it is what a compiler does
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from engines import Engine
 
@@ -56,20 +57,9 @@ by_each_script = pytest.mark.parametrize(
     indirect=["lab"],
 )
 
-# Seconds that anything here may take on a loaded machine before the test gives up.
-PATIENCE = 60.0
 
 TESTBED = Path(__file__).resolve().parents[2] / "testbed"
 _MARK = "LAB_ID"
-
-
-def wait_for(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Waits until ``what`` gives something true, and gives that."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, f"still not true after {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 def listens(port: int) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from backends.local.lab import Lab, in_containers, on_the_host, wait_for
+from backends.local.lab import Lab, in_containers, on_the_host
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

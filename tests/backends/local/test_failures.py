@@ -7,7 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from backends.local.lab import Lab, Outcome, in_containers, on_the_host, wait_for
+from backends.local.lab import Lab, Outcome, in_containers, on_the_host
+from waiting import wait_for
 
 # A registry that nobody runs: the connection is refused at once.
 MISSING = "127.0.0.1:1/no/such:image"

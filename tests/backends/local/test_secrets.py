@@ -7,7 +7,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from backends.local.lab import Bundle, Lab, by_each_script, contents, wait_for
+from backends.local.lab import Bundle, Lab, by_each_script, contents
+from waiting import wait_for
 
 NEEDLE = f"needle{uuid.uuid4().hex}"
 NASTY = f"""{NEEDLE} 'single' "double" $(touch /tmp/owned) `id` ${{HOME}} \\n \\\\ back\\

@@ -8,7 +8,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from backends.local.lab import SCRIPTS, Lab, by_each_script, in_containers, on_the_host, wait_for
+from backends.local.lab import SCRIPTS, Lab, by_each_script, in_containers, on_the_host
+from waiting import wait_for
 
 QUICK = {"endpoint_readiness_timeout": 2}
 SLEEPY = {"limit_samples": 2, "extra": {"sleep": 60}}

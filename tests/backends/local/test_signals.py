@@ -29,8 +29,8 @@ from backends.local.lab import (
     contents,
     in_containers,
     on_the_host,
-    wait_for,
 )
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ import re
 from typing import Any
 
 import yaml
-from backends.local.lab import MODEL, Lab, in_containers, on_the_host, wait_for
+from backends.local.lab import MODEL, Lab, in_containers, on_the_host
+from waiting import wait_for
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 

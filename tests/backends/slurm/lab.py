@@ -10,16 +10,17 @@ import re
 import shlex
 import shutil
 import textwrap
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from waiting import wait_for
 
 from evalc.bundle import write
 from evalc.compiler import Request, compile  # noqa: A004 - it is what a compiler does
 from evalc.emit import yamltext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
     from subprocess import CompletedProcess
 
@@ -28,17 +29,6 @@ if TYPE_CHECKING:
 # A harness of the catalogue; which one does not matter, the stand-in plays them all.
 HARNESS_TASK = "lm-evaluation-harness.ifeval"
 MODEL = "stand-in"
-# Seconds that anything here may take before the test gives up, on a machine with much else to do.
-PATIENCE = 90.0
-
-
-def wait_for(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Waits until ``what`` gives something true, and gives that."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, f"still not true after {seconds} s"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from backends.slurm.lab import HARNESS_TASK, wait_for
+from backends.slurm.lab import HARNESS_TASK
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from backends.slurm.lab import Bundle, Lab

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from backends.slurm.lab import wait_for
 from backends.slurm.test_faults_ends import UNTOLD, previous_of, states_of
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from backends.slurm.lab import Bundle, Lab

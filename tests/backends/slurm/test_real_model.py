@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from backends.slurm.lab import wait_for
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from backends.slurm.lab import Bundle, Lab

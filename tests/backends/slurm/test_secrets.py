@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backends.slurm.lab import wait_for
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from backends.slurm.lab import Bundle, Lab

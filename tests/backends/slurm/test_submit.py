@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from backends.slurm.lab import wait_for
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

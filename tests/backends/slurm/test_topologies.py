@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from backends.slurm.lab import MODEL, wait_for
+from backends.slurm.lab import MODEL
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from backends.slurm.lab import Lab

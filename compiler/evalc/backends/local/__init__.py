@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalc.backends.local.check import check
 from evalc.backends.local.emit import emit
+from evalc.resources import read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,13 +24,7 @@ class LocalBackend:
     description = "run_all.sh and a run.sh for each task, with docker, podman or no container"
 
     def execution_schema(self) -> Mapping[str, Any]:
-        import json
-
-        from evalc.resources import schema_dir
-
-        text = (schema_dir() / "execution.local.schema.json").read_text(encoding="utf-8")
-        schema: dict[str, Any] = json.loads(text)
-        return schema
+        return read_schema("execution.local")
 
     def config_groups(self) -> Path | None:
         return None

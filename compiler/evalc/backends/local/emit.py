@@ -11,9 +11,8 @@ from evalc.backends.base import Artifact, Emission, Needs
 from evalc.backends.local.commands import evaluate, is_direct, serve
 from evalc.backends.local.options import Options
 from evalc.emit import quoting
-from evalc.emit.commands import command_line, is_open
+from evalc.emit.commands import command_line
 from evalc.emit.environment import markdown_environment, shell_environment
-from evalc.plan.serialise import service_words, step_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,13 +36,7 @@ class _Emitter:
         self.options = Options.of(plan.options)
         self.shell = shell_environment()
         self.run_template = self.shell.get_template("local/run.sh.j2")
-        # Only what is not known now: that is all that is asked about words.
-        self.step_words = {
-            step.id: [word for word in step_words(step) if is_open(word)] for step in plan.steps
-        }
-        self.service_words = [
-            word for s in plan.services for word in service_words(s) if is_open(word)
-        ]
+        self.words = scripts.OpenWords(plan)
 
     def emission(self) -> Emission:
         services = [list(self._service(service)) for service in self.plan.services]
@@ -75,7 +68,7 @@ class _Emitter:
             command_line(lines) for lines in evaluate(step, job, self.options, filled=bool(fill))
         ]
         inputs = _inputs(
-            [*self.step_words[step.id], *self.service_words, *self.options.docker_args]
+            [*self.words.steps[step.id], *self.words.services, *self.options.docker_args]
         )
         text = self.run_template.render(
             plan=self.plan,
@@ -109,11 +102,11 @@ class _Emitter:
 
     def _run_all(self) -> Iterator[Artifact]:
         shared = [s.name for s in self.plan.services] if self._shares() else []
-        words = self.service_words if shared else []
+        words = self.words.services if shared else []
         every = _inputs(
             [
                 *words,
-                *(w for words in self.step_words.values() for w in words),
+                *(w for words in self.words.steps.values() for w in words),
                 *self.options.docker_args,
             ]
         )
@@ -141,25 +134,12 @@ class _Emitter:
         )
 
     def _needs(self) -> Needs:
-        words = [
-            *(w for words in self.step_words.values() for w in words),
-            *self.service_words,
-            *self.options.docker_args,
-        ]
-        inputs = _inputs(words)
-        images = [s.image for s in self.plan.steps] + [s.image for s in self.plan.services]
+        inputs = _inputs([*self.words.all(), *self.options.docker_args])
         engine = self.options.engine
-        return Needs(
-            images=tuple(sorted({quoting.show(image) for image in images if image})),
-            secrets=tuple(sorted(inputs.secrets)),
-            runtime_env=tuple(sorted(inputs.plain)),
-            tools=tuple(
-                ["bash"]
-                + ([engine] if engine != "none" else [])
-                + (["curl"] if self.plan.services else [])
-            ),
-            engine=engine,
-        )
+        tools = ["bash"]
+        tools += [engine] if engine != "none" else []
+        tools += ["curl"] if self.plan.services else []
+        return scripts.needs(self.plan, inputs, engine=engine, tools=tools)
 
     def _readme(self, needs: Needs) -> Artifact:
         text = (

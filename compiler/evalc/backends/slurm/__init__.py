@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evalc.resources import read_schema
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -20,13 +22,7 @@ class SlurmBackend:
     description = "an sbatch script for each job, with pyxis, apptainer or no container"
 
     def execution_schema(self) -> Mapping[str, Any]:
-        import json
-
-        from evalc.resources import schema_dir
-
-        text = (schema_dir() / "execution.slurm.schema.json").read_text(encoding="utf-8")
-        schema: dict[str, Any] = json.loads(text)
-        return schema
+        return read_schema("execution.slurm")
 
     def config_groups(self) -> Path | None:
         return None

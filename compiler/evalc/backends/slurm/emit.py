@@ -13,10 +13,9 @@ from evalc.backends.slurm.commands import balance, evaluate, is_direct, serve
 from evalc.backends.slurm.directives import array_directives, directives
 from evalc.backends.slurm.options import Options, provided_variables, proxy_ports
 from evalc.emit import quoting
-from evalc.emit.commands import command_line, is_open
+from evalc.emit.commands import command_line
 from evalc.emit.environment import markdown_environment, shell_environment
 from evalc.plan.auxiliary import url_variable
-from evalc.plan.serialise import service_words, step_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,13 +64,8 @@ class _Emitter:
         self.shell = shell_environment()
         self.provided = provided_variables(plan)
         self.ports = proxy_ports(plan, self.options)
-        self.step_words = {
-            step.id: [word for word in step_words(step) if is_open(word)] for step in plan.steps
-        }
-        self.service_words = [
-            word for s in plan.services for word in service_words(s) if is_open(word)
-        ]
-        self.service_words += [self.options.proxy.image] if self.ports else []
+        self.words = scripts.OpenWords(plan)
+        self.words.services += [self.options.proxy.image] if self.ports else []
         # All jobs have the same servers.
         self.services = [self._service(service) for service in plan.services]
         self.shared = len(plan.jobs) == 1 and plan.jobs[0].id == plan.name
@@ -242,13 +236,13 @@ class _Emitter:
         return cost.attempts(self.plan.jobs[0])
 
     def _inputs(self, steps: tuple[Step, ...]) -> scripts.Inputs:
-        words = [word for step in steps for word in self.step_words[step.id]]
-        return scripts.Inputs([*words, *self.service_words], self.provided)
+        words = [word for step in steps for word in self.words.steps[step.id]]
+        return scripts.Inputs([*words, *self.words.services], self.provided)
 
     def _needs(self) -> Needs:
         inputs = self._inputs(tuple(self.plan.steps))
         engine = self.options.engine
-        images = [s.image for s in self.plan.steps] + [s.image for s in self.plan.services]
+        images = []
         tools = ["bash", "sbatch", "srun"]
         tools += ["curl"] if self.plan.services else []
         tools += ["apptainer"] if engine == "apptainer" else []
@@ -256,13 +250,7 @@ class _Emitter:
             tools.append("haproxy")
         elif self.ports:
             images.append(self.options.proxy.image)
-        return Needs(
-            images=tuple(sorted({quoting.show(image) for image in images if image})),
-            secrets=tuple(sorted(inputs.secrets)),
-            runtime_env=tuple(sorted(inputs.plain)),
-            tools=tuple(tools),
-            engine=engine,
-        )
+        return scripts.needs(self.plan, inputs, engine=engine, tools=tools, images=images)
 
     def _readme(self, needs: Needs) -> Artifact:
         first = next(iter(self.digests))

@@ -15,11 +15,10 @@ understand. One keyword is ours, and means nothing to others:
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from evalc.resources import schema_dir
+from evalc.resources import read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,12 +36,6 @@ NAMED = ("properties", "patternProperties", "dependencies")
 
 # What may stand where a number, a choice or a block is wanted, before a config is composed.
 _NOT_YET = r"\$\{|^\?\?\?$"
-
-
-def read_schema(name: str) -> Schema:
-    """The schema file ``name`` of evalc's own, such as ``config.schema.json``."""
-    loaded: Schema = json.loads((schema_dir() / name).read_text(encoding="utf-8"))
-    return loaded
 
 
 def config_schema(execution: Mapping[str, Mapping[str, Any]]) -> Schema:
@@ -65,7 +58,7 @@ def editor_schema(execution: Mapping[str, Mapping[str, Any]]) -> Schema:
 
 
 def _build(execution: Mapping[str, Mapping[str, Any]], *, for_editors: bool) -> Schema:
-    core = read_schema("config.schema.json")
+    core = read_schema("config")
     whole: Schema = {"$schema": core["$schema"], **_Inliner(core).inline(core)}
     blocks = {name: _Inliner(block).inline(block) for name, block in sorted(execution.items())}
     own = whole["properties"]["execution"]
@@ -217,7 +210,7 @@ def is_command(path: Path, schema: Callable[[], Schema]) -> bool:
 @lru_cache(maxsize=1)
 def _commands() -> tuple[frozenset[str], tuple[tuple[str, ...], ...]]:
     """The last steps, and the paths with ``*`` for any step, of every command."""
-    core = read_schema("config.schema.json")
+    core = read_schema("config")
     patterns = tuple(_annotated(core, core, "command", ()))
     return frozenset(pattern[-1] for pattern in patterns), patterns
 
