@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalc import __version__
-from evalc.bundle.model import FILE_MODE, PROGRAM_MODE, Bundle, File
+from evalc.bundle.model import (
+    FILE_MODE,
+    MANIFEST,
+    PLAN,
+    PROGRAM_MODE,
+    SCHEMA_VERSION,
+    Bundle,
+    File,
+)
 from evalc.errors import EvalcError
 from evalc.plan.serialise import plan_text
 
@@ -19,10 +27,7 @@ if TYPE_CHECKING:
     from evalc.backends.base import Emission
     from evalc.plan import Plan
 
-MANIFEST = "manifest.json"
-PLAN = "plan.json"
 CONFIG = "config.yaml"
-SCHEMA_VERSION = 1
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 

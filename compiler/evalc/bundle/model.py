@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from evalc.backends.base import Needs
 
+MANIFEST = "manifest.json"
+PLAN = "plan.json"
+SCHEMA_VERSION = 1  # of the manifest
 FILE_MODE = 0o644
 PROGRAM_MODE = 0o755
 

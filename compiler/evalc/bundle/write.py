@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from evalc.bundle.build import MANIFEST
+from evalc.bundle.model import MANIFEST
 from evalc.errors import EvalcError, UsageError
 
 if TYPE_CHECKING:

@@ -1,0 +1,189 @@
+"""What a backend tells the runner: how a bundle of its is started, followed and stopped.
+
+A backend whose bundles ``evalc submit`` can take has a method ``runs()`` beside those of
+:class:`evalc.backends.base.Backend`, which gives an object with the methods of :class:`Runs`. It
+reaches the outside world through a :class:`Host` alone, or through its platform's own client. One
+without ``runs()`` compiles bundles that people run by hand.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from evalc.backends.base import Backend
+
+
+class State(enum.Enum):
+    """What has become of a job. A job that a backend runs in several attempts has one state."""
+
+    SUBMITTING = "submitting"
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    PREEMPTED = "preempted"
+    NODE_FAILED = "node failed"
+    # Nobody could be asked, or nobody knows; the reason says which.
+    UNKNOWN = "unknown"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing more happens to the job by itself."""
+        return self in _ENDS
+
+
+_ENDS = frozenset(
+    (State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMED_OUT, State.PREEMPTED,
+     State.NODE_FAILED)
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of a bundle: what the backend schedules, with the ids of its tasks, in order."""
+
+    id: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A bundle that was submitted.
+
+    ``folder`` is its copy, an absolute path on its host; ``options`` are ``options`` of its
+    ``plan.json``; ``submitted`` is seconds since 1970.
+    """
+
+    invocation: str
+    folder: str
+    options: Mapping[str, Any]
+    jobs: tuple[Job, ...]
+    submitted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen of a job.
+
+    ``native`` are the ids that the backend's own tools know it by, one an attempt, the newest last.
+    ``attempt`` counts from 1, 0 before the first; ``attempts`` is their bound, 0 without one.
+    ``began`` and ``ended`` are its first attempt's start, and its end, in seconds since 1970.
+    ``done`` and ``total`` count samples, where the harness tells.
+    """
+
+    state: State
+    reason: str = ""
+    native: tuple[str, ...] = ()
+    attempt: int = 0
+    attempts: int = 0
+    began: float | None = None
+    ended: float | None = None
+    node: str = ""
+    done: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command did: its exit code, and what it said."""
+
+    code: int
+    out: str = ""
+    err: str = ""
+
+
+class Unreachable(Exception):
+    """A host, or what was to be asked there, did not answer: nothing is known of what it did."""
+
+    def __init__(self, host: str, why: str) -> None:
+        self.host = host
+        self.why = why
+        super().__init__(f"{host}: {why}")
+
+
+class Host(Protocol):
+    """Where commands run: this machine, or one that ssh leads to."""
+
+    name: str
+
+    def bash(
+        self,
+        script: str,
+        *arguments: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        said: Callable[[str], None] | None = None,
+    ) -> Ran:
+        """Runs ``script`` with bash there; ``arguments`` are its ``$1`` and so on.
+
+        The script's text and the arguments are seen in process lists, standard input is not.
+        ``env`` is for what is no secret. Whatever the script's exit code, it is in what is given.
+        ``said`` is called with each line of its standard error as it comes. Raises
+        :class:`Unreachable` when the host can't be reached, the connection breaks, or ``timeout``
+        seconds have passed.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What stopping a job really did, in words; ``done`` when nothing of it can go on."""
+
+    job: str
+    done: bool
+    what: tuple[str, ...] = field(default_factory=tuple)
+
+
+class Runs(Protocol):
+    """How runs of a backend are started, followed and stopped. Stateless."""
+
+    def secrets_files(self, run: Run, secrets: Mapping[str, str]) -> Mapping[str, bytes]:
+        """Files of the run's folder, by their paths, that bring these values to the jobs.
+
+        They are written with mode 0600 from the first byte on.
+        """
+
+    def submit(
+        self, host: Host, run: Run, jobs: Sequence[str], *, again: bool,
+        env: Mapping[str, str], said: Callable[[str], None],
+    ) -> Mapping[str, Sight]:  # fmt: skip
+        """Starts the jobs of a run whose folder is there; all of them when ``jobs`` is empty.
+
+        A job that is there already is not started twice, whatever interrupted an earlier call.
+        ``again`` starts also what has stopped without being finished. ``env`` are the values of the
+        secrets, for a backend whose jobs inherit them. What is refused is FAILED, with the reason.
+        Raises :class:`Unreachable`, after which it can be called again.
+        """
+
+    def poll(self, host: Host, runs: Sequence[Run]) -> Mapping[str, Mapping[str, Sight]]:
+        """What has become of all these runs, which are of one host: by invocation, by job.
+
+        One round trip for all. Raises :class:`Unreachable` when the host is; a scheduler that does
+        not answer makes states UNKNOWN.
+        """
+
+    def cancel(self, host: Host, run: Run, jobs: Sequence[str]) -> Sequence[Stopped]:
+        """Stops jobs for good: every attempt, what waits to go on after it, servers, containers.
+
+        Secrets that no job of the run needs any more are removed.
+        """
+
+    def logs(self, run: Run, job: str, what: str) -> Sequence[str]:
+        """Where logs are, as glob patterns in the run's folder, the newest file last.
+
+        ``what`` is ``client`` (the harness), ``server``, or ``job`` (the script's own words).
+        """
+
+
+def runs_of(backend: Backend) -> Runs | None:
+    """How bundles of this backend are run; None when only people can."""
+    method = getattr(backend, "runs", None)
+    runs: Runs | None = method() if callable(method) else None
+    return runs

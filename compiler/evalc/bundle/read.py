@@ -1,0 +1,145 @@
+"""Directory -> what a bundle is: read, and held against its manifest.
+
+The runner learns from here all that it knows of a bundle. Nothing of it is compiled again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalc.backends.running import Job
+from evalc.bundle.model import FILE_MODE, MANIFEST, PLAN, SCHEMA_VERSION
+from evalc.errors import EvalcError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class NotABundle(EvalcError):
+    """A folder holds no bundle, or none that this evalc understands."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path, why: str, hint: str) -> None:
+        self.path = path
+        self.why = why
+        self.hint = hint
+        super().__init__(f"{path} {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBundle:
+    """A bundle on disk.
+
+    ``digest`` is the SHA-256 of its manifest, and so of every file in it. ``files`` maps paths to
+    permission bits. ``options`` and ``output_dir`` are the plan's; the latter may have parts that
+    the environment tells. ``secrets`` are the environment variables whose values are taken along
+    when it is submitted, each with whether there is no default for it. ``edited`` are files that
+    are not as the manifest says.
+    """
+
+    path: Path
+    name: str
+    backend: str
+    compiler: str
+    digest: str
+    files: Mapping[str, int]
+    jobs: tuple[Job, ...]
+    run_hint: str
+    options: Mapping[str, Any]
+    output_dir: Any
+    secrets: Mapping[str, bool]
+    edited: tuple[str, ...]
+
+
+def read(path: Path) -> StoredBundle:
+    """The bundle in the folder ``path``. Raises :class:`NotABundle`."""
+    try:
+        data = (path / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        why = "holds no bundle" if path.is_dir() else "is no folder with a bundle"
+        raise NotABundle(path, why, "'evalc compile CONFIG' makes one") from None
+    except OSError as error:
+        raise NotABundle(path, f"can't be read: {error.strerror}", "") from None
+    try:
+        manifest = json.loads(data)
+        version = manifest["schema_version"]
+        if version == SCHEMA_VERSION:
+            return _bundle(path, data, manifest)
+        compiler = manifest["compiler"]["version"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
+        raise NotABundle(
+            path, f"is damaged ({_cause(error)})", "compile it anew; 'evalc compile --force'"
+        ) from None
+    raise NotABundle(
+        path,
+        f"was compiled by evalc {compiler}, whose bundles this evalc does not know",
+        "compile it with this evalc, or submit it with that one",
+    )
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{Path(str(error.filename)).name}: {error.strerror}"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing"
+    return "it is no JSON of evalc's"
+
+
+def _bundle(path: Path, data: bytes, manifest: Mapping[str, Any]) -> StoredBundle:
+    listed: Mapping[str, Mapping[str, str]] = manifest["files"]
+    for name in listed:
+        if not name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise ValueError(name)
+    plan = json.loads((path / PLAN).read_bytes())
+    return StoredBundle(
+        path=path,
+        name=manifest["name"],
+        backend=manifest["backend"],
+        compiler=manifest["compiler"]["version"],
+        digest=hashlib.sha256(data).hexdigest(),
+        files={
+            MANIFEST: FILE_MODE,
+            **{name: int(file["mode"], 8) for name, file in listed.items()},
+        },
+        jobs=tuple(Job(job["id"], tuple(job["steps"])) for job in manifest["jobs"]),
+        run_hint=manifest["run"],
+        options=plan["options"],
+        output_dir=plan["output_dir"],
+        secrets=dict(sorted(_secrets(plan))),
+        edited=tuple(_edited(path, listed)),
+    )
+
+
+def _edited(path: Path, listed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for name, file in listed.items():
+        there = path / name
+        try:
+            same = hashlib.sha256(there.read_bytes()).hexdigest() == file[
+                "sha256"
+            ] and there.stat().st_mode & 0o777 == int(file["mode"], 8)
+        except OSError:
+            same = False
+        if not same:
+            yield name
+
+
+def _secrets(plan: Any) -> Iterator[tuple[str, bool]]:
+    """Secrets of the submitting machine's that stand anywhere in a plan."""
+    found: dict[str, bool] = {}
+    todo = [plan]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if value.get("scope") == "host" and isinstance(value.get("secret"), str):
+                name = value["secret"]
+                found[name] = found.get(name, False) or "default" not in value
+            else:
+                todo.extend(value.values())
+        elif isinstance(value, list):
+            todo.extend(value)
+    yield from found.items()
