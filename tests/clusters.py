@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING
 
 import engines
 import pytest
+from waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,6 +68,7 @@ class Cluster:
         self._ahead = 0
         self._lost: set[str] = set()
         self._stopped: set[str] = set()
+        self._booted = dict.fromkeys(NODES, time.time())
 
     def __call__(
         self,
@@ -178,8 +180,22 @@ class Cluster:
 
     def restore_node(self, name: str) -> None:
         """Brings a lost node back, empty."""
+        before = self._slurmd_start(name)
+        # It tells its start in whole seconds.
+        wait_for(lambda: time.time() - self._booted[name] > 1)
         self._order("boot", name)
+        self._booted[name] = time.time()
         self._lost.remove(name)
+        # The controller takes it back when it has heard of it, not because it has.
+        wait_for(lambda: self._slurmd_start(name) != before)
+        up = self("scontrol", "update", f"nodename={name}", "state=resume")
+        assert up.returncode == 0, up.stderr
+
+    def _slurmd_start(self, node: str) -> str:
+        shown = self("scontrol", "show", "node", node)
+        found = re.search(r"SlurmdStartTime=(\S+)", shown.stdout)
+        assert found, shown.stdout + shown.stderr
+        return found[1]
 
     def stop(self, daemon: str) -> None:
         """Ends ``slurmctld`` or ``slurmdbd`` in good order."""
