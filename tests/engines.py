@@ -53,17 +53,21 @@ class Engine:
 
     ``name`` is its command, ``docker`` or ``podman``. ``env`` is to be laid over the environment of
     a script, so that the plain command in it finds this engine; it has a ``PATH``, this process's
-    own with one folder before it. ``image`` is the image that every engine of the tests holds.
+    own with one folder before it. ``folder`` is the engine's own, and goes with it. ``image`` is the
+    image that every engine of the tests holds.
     """
 
     name: str
     env: Mapping[str, str]
+    folder: Path
     image: str = IMAGE
 
     def __call__(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Runs the engine's command to its end, whatever its exit code; seconds to wait for it."""
         return subprocess.run(
             [self.name, *arguments],
+            # Where podman's conmon sees a container run out of memory, it leaves a file `oom`.
+            cwd=self.folder,
             env={**os.environ, **self.env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -164,7 +168,7 @@ def running(name: str, image_file: Path) -> Iterator[Engine]:
         cannot_run(name, "needs root")
     folder = Path(tempfile.mkdtemp(prefix=f"evalc-{name}-", dir=ROOT))
     with keeper(name, folder, _TESTBED / "engine.sh", name, folder, image_file) as (_, env):
-        yield Engine(name, env)
+        yield Engine(name, env, folder)
 
 
 @contextmanager

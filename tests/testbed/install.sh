@@ -14,6 +14,11 @@ readonly needs='dockerd                                       | docker.io       
 podman                                        | podman                 | tests with the podman engine
 catatonit                                     | catatonit              | tests of podman run --init
 curl                                          | curl                   | tests that run compiled scripts with a model server
+sshd                                          | openssh-server         | tests over ssh
+ssh                                           | openssh-client         | tests over ssh
+zsh                                           | zsh                    | tests over ssh to such a login shell
+tcsh                                          | tcsh                   | the same
+fish                                          | fish                   | the same
 pgrep                                         | procps                 | tests of processes left behind
 setsid                                        | util-linux             | tests that run compiled scripts on the host
 ldd                                           | libc-bin               | tests with any container engine (their image is made with it)

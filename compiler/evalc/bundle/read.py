@@ -110,7 +110,7 @@ def _bundle(path: Path, data: bytes, manifest: Mapping[str, Any]) -> StoredBundl
         run_hint=manifest["run"],
         options=plan["options"],
         output_dir=plan["output_dir"],
-        secrets=dict(sorted(_secrets(plan))),
+        secrets=secrets_of(plan),
         edited=tuple(_edited(path, listed)),
     )
 
@@ -128,8 +128,9 @@ def _edited(path: Path, listed: Mapping[str, Mapping[str, str]]) -> Iterator[str
             yield name
 
 
-def _secrets(plan: Any) -> Iterator[tuple[str, bool]]:
-    """Secrets of the submitting machine's that stand anywhere in a plan."""
+def secrets_of(plan: Any) -> dict[str, bool]:
+    """The secrets of the submitting machine's that stand anywhere in a ``plan.json``, by name; each
+    with whether it must be there, since it has no default."""
     found: dict[str, bool] = {}
     todo = [plan]
     while todo:
@@ -142,4 +143,4 @@ def _secrets(plan: Any) -> Iterator[tuple[str, bool]]:
                 todo.extend(value.values())
         elif isinstance(value, list):
             todo.extend(value)
-    yield from found.items()
+    return dict(sorted(found.items()))

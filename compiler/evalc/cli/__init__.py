@@ -31,7 +31,24 @@ COMMANDS = {
     "compile": ("evalc.cli.compile:compile_command", "Compile configs to bundles of scripts."),
     "check": ("evalc.cli.check:check_command", "Say everything that is wrong with configs."),
     "explain": ("evalc.cli.explain:explain_command", "Tell where a value comes from."),
-    "ls": ("evalc.cli.ls:ls_group", "List the tasks and backends that there are."),
+    "run": ("evalc.cli.runs.submit:run_command", "Compile configs and submit the bundles."),
+    "submit": ("evalc.cli.runs.submit:submit_command", "Submit compiled bundles."),
+    "status": (
+        "evalc.cli.runs.status:status_command",
+        "Tell what has become of runs: a line for each job.",
+    ),
+    "logs": ("evalc.cli.runs.logs:logs_command", "Show the logs of runs, or of single jobs."),
+    "kill": (
+        "evalc.cli.runs.kill:kill_command",
+        "Stop runs, or single jobs of them, for good.",
+    ),
+    "resume": (
+        "evalc.cli.runs.submit:resume_command",
+        "Start again what has stopped without being finished.",
+    ),
+    "fetch": ("evalc.cli.runs.fetch:fetch_command", "Bring results and logs here."),
+    "info": ("evalc.cli.runs.info:info_command", "Tell all that is recorded of a run."),
+    "ls": ("evalc.cli.ls:ls_group", "List the runs, tasks and backends that there are."),
     "schema": ("evalc.cli.schema:schema_command", "Print a JSON Schema (draft-07)."),
     "completion": ("evalc.cli.completion:completion_command", "Print a shell's completion script."),
 }
@@ -42,17 +59,21 @@ Examples:
   evalc check cluster.yaml
   evalc compile cluster.yaml -o deployment.port=8080 -t gsm8k
   evalc explain cluster.yaml execution.output_dir
+  evalc run cluster.yaml --wait
+  evalc status --watch
   eval "$(evalc completion bash)"
 
 \b
 Exit codes:
   0  fine
-  1  the config is wrong, or what is there already is in the way
+  1  the config is wrong, what is there already is in the way, or a job failed
   2  wrong usage: the command line is wrong, or what it names is not there
   3  evalc itself failed
+  4  a job is not over yet, or a host can't be reached
 
 \b
 Environment:
+  EVALC_HOME=DIR  where evalc remembers runs, by default ~/.local/state/evalc
   NO_COLOR=1     no colour on a terminal
   EVALC_DEBUG=1  the traceback of a failure of evalc's own
 """

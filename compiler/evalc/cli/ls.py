@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evalc.catalog import Catalog, Task
 
 COMMANDS = {
+    "runs": ("evalc.cli.runs.listing:runs_command", "List the runs that were submitted."),
     "tasks": ("evalc.cli.ls:tasks_command", "List the tasks of the catalogue."),
     "backends": ("evalc.cli.ls:backends_command", "List the backends that are installed."),
 }
@@ -27,6 +28,7 @@ COMMANDS = {
 EPILOG = """
 \b
 Examples:
+  evalc ls runs --since 2d
   evalc ls tasks --harness simple_evals
   evalc ls tasks --endpoint-type completions --json
   evalc ls backends
@@ -35,7 +37,7 @@ Examples:
 
 @click.group("ls", cls=LazyGroup, table=COMMANDS, epilog=EPILOG)
 def ls_group() -> None:
-    """List the tasks and backends that there are."""
+    """List the runs, tasks and backends that there are."""
 
 
 def _harnesses(catalog: Catalog) -> list[str]:

@@ -24,7 +24,7 @@ evalc_submit_main() {
     [ "$_how" = array ] && [ -n "$_dry" ] || evalc_each_job evalc_show_job
     exit "$_code"
   fi
-  evalc_need_env ${_needs[@]+"${_needs[@]}"}
+  evalc_need_secrets
   _home=$_bundle_dir _logs=$_bundle_dir/logs
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
   evalc_lock "$_logs/submit.lock" || exit "$_EXIT_BUSY"
@@ -68,6 +68,50 @@ evalc_submit_options() {
     [ -n "$_known" ] || evalc_die "$_EXIT_USAGE" "there is no task '$_id'; --help lists them"
   done
 }
+
+# evalc_need_secrets: what a job needs must be in the environment, or in the job's own file beforehand.
+evalc_need_secrets() {
+  evalc_list_unset ${_needs[@]+"${_needs[@]}"}
+  [ -n "$_unset" ] || return 0
+  _absent=
+  evalc_each_job evalc_list_absent
+  [ -z "$_absent" ] ||
+    evalc_die "$_EXIT_CONFIG" "not set in the environment:$_absent; export them and run this again"
+}
+
+# evalc_list_absent: of the names in _unset, those that this job takes and its file does not have, into
+# _absent.
+evalc_list_absent() {
+  local _one _entry _file _known=' '
+  evalc_read_secrets
+  evalc_secrets_file
+  evalc_hide
+  [ ! -r "$_file" ] || while IFS= read -r -d '' _entry; do _known+="${_entry%%=*} "; done <"$_file"
+  evalc_unhide
+  for _one in $_unset; do
+    case "$_known$_absent " in
+      *" $_one "*) ;;
+      *) case " ${_named[*]-} " in *" $_one "*) _absent+=" $_one" ;; esac ;;
+    esac
+  done
+}
+_absent=''
+
+# evalc_read_secrets: the names of the secrets that a job takes, as its script says, into _named.
+evalc_read_secrets() {
+  local _line
+  _named=()
+  while IFS= read -r _line; do
+    case $_line in
+      '_secrets=('*')')
+        _line=${_line#*(}
+        read -r -a _named <<<"${_line%)}"
+        return
+        ;;
+    esac
+  done <"$_folder/$_script"
+}
+_named=()
 
 evalc_need_slurm() {
   [ -n "$_dry" ] || command -v sbatch >/dev/null ||
@@ -142,6 +186,7 @@ evalc_submit_job() {
     evalc_finished "$_bundle_dir/${_task%:*}" "${_task##*:}" || _left=1
   done
   if [ -z "$_left" ]; then
+    [ ${#_secrets[@]} -eq 0 ] || evalc_forget_secrets
     _finished=$((_finished + 1))
     evalc_say "$_name: finished"
     return 0
@@ -159,13 +204,19 @@ evalc_submit_job() {
   fi
   # A chain that was done was of another config, since there is work left.
   if [ -s "$_logs/journal" ] && [ -z "$_again" ] && [ "$_stopped" != 'done' ] && grep -qs ' submitted \| attempt ' -- "$_logs/journal"; then
+    [ ${#_secrets[@]} -eq 0 ] || evalc_forget_secrets
     evalc_say "$_name: has stopped${_stopped:+: ${_stopped#stop }}; --again submits it"
     _halted=$((_halted + 1)) _code=1
     return 0
   fi
   if [ ${#_secrets[@]} -gt 0 ]; then
     evalc_hide
-    evalc_keep_secrets "${_secrets[@]}" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
+    evalc_read_secrets
+    if [ ${#_named[@]} -eq 0 ]; then
+      evalc_forget_secrets
+    else
+      evalc_keep_secrets "${_named[@]}" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
+    fi
     evalc_unhide
   fi
   if [ "$_how" = array ]; then

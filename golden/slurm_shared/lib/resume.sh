@@ -446,8 +446,8 @@ evalc_await_own_end() {
 
 # Secrets -------------------------------------------------------------------------------------
 
-# evalc_keep_secrets NAME...: write those that are set into the run's file; nobody else can read it, from its
-# first byte on. Returns 1 when it can't be written.
+# evalc_keep_secrets NAME...: write those that are set into the run's file, beside those that are in it already;
+# nobody else can read it, from its first byte on. Returns 1 when it can't be written.
 evalc_keep_secrets() {
   (
     evalc_hide
@@ -458,6 +458,10 @@ evalc_keep_secrets() {
     for _name in "$@"; do
       [ -z "${!_name+set}" ] || printf '%s=%s\0' "$_name" "${!_name}" || exit 1
     done >"$_new" || exit 1
+    [ ! -r "$_file" ] || while IFS= read -r -d '' _entry; do
+      _name=${_entry%%=*}
+      case " $* " in *" $_name "*) [ -n "${!_name+set}" ] || printf '%s\0' "$_entry" || exit 1 ;; esac
+    done <"$_file" >>"$_new" || exit 1
     mv -f -- "$_new" "$_file"
   ) 2>/dev/null
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalc.backends.base import Emission
+    from evalc.backends.local.runs import LocalRuns
     from evalc.errors import Problem
     from evalc.plan import Plan
 
@@ -34,3 +35,8 @@ class LocalBackend:
 
     def emit(self, plan: Plan) -> Emission:
         return emit(plan)
+
+    def runs(self) -> LocalRuns:
+        from evalc.backends.local.runs import LocalRuns
+
+        return LocalRuns()

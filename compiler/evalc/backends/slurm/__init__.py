@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalc.backends.base import Emission
+    from evalc.backends.running import Runs
     from evalc.errors import Problem
     from evalc.plan import Plan
 
@@ -36,3 +37,9 @@ class SlurmBackend:
         from evalc.backends.slurm.emit import emit
 
         return emit(plan)
+
+    def runs(self) -> Runs:
+        """See :func:`evalc.backends.running.runs_of`."""
+        from evalc.backends.slurm.runs import SlurmRuns
+
+        return SlurmRuns()

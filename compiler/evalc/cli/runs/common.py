@@ -1,0 +1,54 @@
+"""What the commands that deal with runs share."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from evalc.cli.output import note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evalc.runner.database import Database, Found
+
+
+EXIT_CODES = """
+\b
+Exit codes:
+  0  every job has completed
+  1  a job has failed or was cancelled
+  2  wrong usage: there is no such run, say
+  3  evalc itself failed
+  4  a job is not over yet, or nobody could be asked
+"""
+
+
+@contextmanager
+def tracking() -> Iterator[Database]:
+    """The database, after what an interrupted evalc left half done has been looked into."""
+    from evalc.runner.database import Database
+    from evalc.runner.submitting import settle
+
+    with Database.open() as database:
+        settle(database, note)
+        yield database
+
+
+def chosen(database: Database, ids: Sequence[str]) -> list[Found]:
+    """The runs and jobs that were named, or, without names, all that is not known to be over."""
+    from evalc.runner.database import Found
+
+    if ids:
+        return [database.find(id_) for id_ in ids]
+    return [Found(one) for one in reversed(database.unfinished())]
+
+
+def jobs_by_run(found: Sequence[Found]) -> dict[str, list[str]]:
+    """Of each run that was named, the ids of the jobs; all of them where none was named."""
+    wanted: dict[str, list[str]] = {}
+    for one in found:
+        jobs = [one.job] if one.job else list(one.invocation.jobs)
+        into = wanted.setdefault(one.invocation.id, [])
+        into += [job.id for job in jobs if job.id not in into]
+    return wanted

@@ -1,0 +1,264 @@
+"""``evalc submit``, ``evalc run`` and ``evalc resume``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evalc.cli.options import config_options, task_option
+from evalc.cli.output import note, say
+from evalc.cli.report import runs as shown
+from evalc.cli.report.as_json import dumps
+from evalc.cli.report.table import columns
+from evalc.cli.runs.common import EXIT_CODES, jobs_by_run, tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeVar
+
+    from evalc.bundle.read import StoredBundle
+    from evalc.compiler import Request
+    from evalc.runner.database import Invocation
+
+    _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+SUBMIT_EPILOG = """
+\b
+Examples:
+  evalc submit build/cluster
+  evalc submit build/cluster --host me@login.cluster
+  evalc submit golden/suite --dry-run
+
+\b
+Exit codes:
+  0  all jobs were submitted
+  1  a job was refused, a secret is missing, or the bundle was edited
+  2  wrong usage: there is no bundle, say
+  3  evalc itself failed
+  4  the host can't be reached, or was lost; nothing is ever submitted twice
+"""
+RUN_EPILOG = (
+    """
+\b
+Examples:
+  evalc run cluster.yaml
+  evalc run laptop.yaml -t gsm8k --wait
+  evalc run cluster.yaml --dry-run
+
+With --wait:
+"""
+    + EXIT_CODES
+)
+RESUME_EPILOG = """
+\b
+Examples:
+  evalc resume k3f
+  evalc resume k3f.2
+"""
+
+
+def submit_options(function: _Function) -> _Function:
+    """Give a command what decides where and how a bundle is submitted."""
+    for decorate in reversed(
+        (
+            click.option(
+                "--host",
+                "to",
+                metavar="[USER@]HOST",
+                help="Submit by ssh to this machine, whatever the config's hostname is.",
+            ),
+            click.option(
+                "--dry-run", is_flag=True, help="Say what would be done, and show the scripts."
+            ),
+            click.option(
+                "--wait", is_flag=True, help="Watch until all is over; the exit code tells how."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Say what was done as JSON."),
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+@click.command("submit", epilog=SUBMIT_EPILOG)
+@click.argument(
+    "bundles", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR..."
+)
+@click.option(
+    "--allow-edited", is_flag=True, help="Submit a bundle that was changed by hand; it is recorded."
+)
+@submit_options
+def submit_command(
+    *,
+    bundles: tuple[Path, ...],
+    to: str | None,
+    allow_edited: bool,
+    dry_run: bool,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Submit compiled bundles.
+
+    A bundle is copied to a new folder in its output_dir, on the machine that its config names, and
+    its jobs are started from there. Every step is recorded first: what is interrupted is found
+    again, and no job is submitted twice.
+    """
+    from evalc.bundle.read import read
+
+    return _submit(
+        [read(path) for path in bundles],
+        to=to,
+        allow_edited=allow_edited,
+        dry_run=dry_run,
+        wait=wait,
+        as_json=as_json,
+    )
+
+
+@click.command("run", epilog=RUN_EPILOG)
+@config_options
+@task_option
+@submit_options
+def run_command(
+    *, requests: tuple[Request, ...], to: str | None, dry_run: bool, wait: bool, as_json: bool
+) -> int:
+    """Compile configs and submit the bundles.
+
+    The same as 'evalc compile --force' into build/NAME, and then 'evalc submit'.
+    """
+    from evalc import compiler
+    from evalc.bundle import write
+    from evalc.bundle.read import read
+    from evalc.cli.compile import BUILD
+    from evalc.cli.failures import report_problems
+
+    folders = []
+    # All of them first: a mistake in the second is found before the first has cost anything.
+    for request in requests:
+        compiled = compiler.compile(request)
+        report_problems(compiled.warnings)
+        folder = BUILD / request.name
+        write(compiled.bundle, folder, force=True)
+        folders.append(folder)
+    return _submit(
+        [read(folder) for folder in folders],
+        to=to,
+        allow_edited=False,
+        dry_run=dry_run,
+        wait=wait,
+        as_json=as_json,
+    )
+
+
+@click.command("resume", epilog=RESUME_EPILOG)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--json", "as_json", is_flag=True, help="Say what was done as JSON.")
+def resume_command(*, ids: tuple[str, ...], as_json: bool) -> int:
+    """Start again what has stopped without being finished.
+
+    Finished tasks are skipped, and a harness goes on from what it has cached. What still runs or
+    waits is left alone.
+    """
+    from evalc.runner.submitting import resume
+
+    with tracking() as database:
+        found = [database.find(id_) for id_ in ids]
+        whole = {one.invocation.id for one in found if one.job is None}
+        done = []
+        for id_, jobs in jobs_by_run(found).items():
+            invocation = database.find(id_).invocation
+            only = () if id_ in whole else jobs
+            done.append(resume(database, invocation, only, environ=os.environ, said=note))
+        return _tell(done, as_json=as_json)
+
+
+def _submit(
+    bundles: Sequence[StoredBundle],
+    *,
+    to: str | None,
+    allow_edited: bool,
+    dry_run: bool,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    from evalc.cli.runs.status import watch_until_over
+    from evalc.runner.submitting import submit
+
+    if dry_run:
+        for bundle in bundles:
+            say(_what_would_be_done(bundle, to, os.environ))
+        return 0
+    with tracking() as database:
+        done = [
+            submit(
+                database, bundle, to=to, allow_edited=allow_edited, environ=os.environ, said=note
+            )
+            for bundle in bundles
+        ]
+        code = _tell(done, as_json=as_json)
+        if not wait:
+            return code
+        return watch_until_over(
+            database, {one.id: [job.id for job in one.jobs] for one in done}, 5.0
+        )
+
+
+def _tell(done: Iterable[Invocation], *, as_json: bool) -> int:
+    from evalc.backends.running import State
+
+    done = list(done)
+    sights = [[job.sight for job in one.jobs] for one in done]
+    if as_json:
+        say(dumps([shown.invocation_object(*pair) for pair in zip(done, sights, strict=True)]))
+    else:
+        for one in done:
+            say(_submitted_text(one))
+    refused = any(sight.state is State.FAILED for of_one in sights for sight in of_one)
+    return 1 if refused else 0
+
+
+def _submitted_text(invocation: Invocation) -> str:
+    rows = [
+        (
+            f"  {invocation.id}.{job.number}",
+            job.id,
+            " ".join(job.sight.native[-1:]),
+            job.sight.state.value,
+            shown.one_line(job.sight.reason),
+        )
+        for job in invocation.jobs
+    ]
+    where = f"{invocation.hostname}:" if invocation.hostname else ""
+    return (
+        f"{invocation.id}: {invocation.name} on {invocation.hostname or 'this machine'}\n"
+        f"{columns(rows)}\n"
+        f"results: {where}{invocation.folder}\n"
+        f"next: evalc status {invocation.id} --watch | logs | kill | fetch"
+    )
+
+
+def _what_would_be_done(bundle: StoredBundle, to: str | None, environ: Mapping[str, str]) -> str:
+    host = to or bundle.options.get("hostname") or "this machine"
+    lines = [
+        f"would submit {bundle.path} ({bundle.backend}) to {host}",
+        f"into a new folder in {_shown_word(bundle.output_dir)}",
+        *(f"  job {job.id}: {', '.join(job.steps)}" for job in bundle.jobs),
+    ]
+    for name, required in bundle.secrets.items():
+        missing = "is NOT set" if required else "is not set, and has a default"
+        lines.append(f"  secret {name} {'is set' if name in environ else missing}")
+    lines += [f"  edited since it was compiled: {name}" for name in bundle.edited]
+    for name, mode in bundle.files.items():
+        if mode & 0o100 and not name.startswith("lib/"):
+            text = (bundle.path / name).read_text(encoding="utf-8", errors="replace")
+            lines += ["", f"==> {name} <==", text.rstrip("\n")]
+    return "\n".join(lines)
+
+
+def _shown_word(word: Any) -> str:
+    if isinstance(word, str):
+        return word
+    return "".join(part if isinstance(part, str) else f"${part['env']}" for part in word["parts"])

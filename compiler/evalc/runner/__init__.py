@@ -1,0 +1,1 @@
+"""Runs bundles: brings them to a host, starts, follows and stops jobs, fetches results."""

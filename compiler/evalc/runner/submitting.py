@@ -1,0 +1,309 @@
+"""A bundle on disk -> jobs on a host, recorded at each step.
+
+The order is what makes it safe to be killed anywhere: first the intent is recorded, then the folder
+appears on the host, whole or not at all, then the backend starts what is not there yet. Whoever
+comes next finds out from the folder how far it went.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from evalc.backends import registry
+from evalc.backends.running import Unreachable, runs_of
+from evalc.bundle.read import secrets_of
+from evalc.errors import EvalcError
+from evalc.runner import folders
+from evalc.runner.database import Submission
+from evalc.runner.transport import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from evalc.backends.running import Host, Runs
+    from evalc.bundle.read import StoredBundle
+    from evalc.runner.database import Database, Invocation
+    from evalc.runner.transport import StreamingHost
+
+    Said = Callable[[str], None]
+
+
+class EditedBundle(EvalcError):
+    """Files of a bundle are not as they were compiled."""
+
+    exit_code = 1
+
+    def __init__(self, path: Path, files: Sequence[str]) -> None:
+        self.path = path
+        self.files = tuple(files)
+        named = ", ".join(self.files[:3])
+        more = f" and {len(self.files) - 3} more" if len(self.files) > 3 else ""
+        self.hint = "--allow-edited submits it all the same; 'evalc compile --force' restores it"
+        super().__init__(f"{path} was edited since it was compiled: {named}{more}")
+
+
+class MissingSecrets(EvalcError):
+    """Environment variables whose values the jobs need are not set here."""
+
+    exit_code = 1
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self.hint = "export them and try again"
+        super().__init__(f"not set in the environment: {', '.join(self.names)}")
+
+
+class NoRunner(EvalcError):
+    """The bundle's backend can't be submitted to by evalc."""
+
+    exit_code = 2
+
+    def __init__(self, backend: str, hint: str) -> None:
+        self.backend = backend
+        self.hint = hint
+        super().__init__(f"evalc can't submit bundles for '{backend}'")
+
+
+class NotThere(EvalcError):
+    """The folder of a run is not on its host any more."""
+
+    exit_code = 1
+
+    def __init__(self, invocation: Invocation, host: str) -> None:
+        self.invocation = invocation
+        self.hint = f"submit the bundle anew: evalc submit {invocation.bundle}"
+        super().__init__(f"{invocation.folder} is not on {host} any more")
+
+
+class NotOurs(EvalcError):
+    """A run can't be resumed: nothing of it was ever there, or another process is at it."""
+
+    exit_code = 1
+
+    def __init__(self, invocation: Invocation) -> None:
+        self.invocation = invocation
+        self.hint = f"see 'evalc status {invocation.id}'"
+        super().__init__(
+            f"{invocation.id} was never submitted, or another evalc is submitting it now"
+        )
+
+
+class HostLost(EvalcError):
+    """A host can't be reached, or was lost before it had answered."""
+
+    exit_code = 4
+
+    def __init__(self, invocation: str, cause: Unreachable) -> None:
+        self.invocation = invocation
+        self.cause = cause
+        super().__init__(str(cause))
+
+
+class Interrupted(HostLost):
+    """The host was lost while a bundle was being submitted to it."""
+
+    def __init__(self, invocation: str, cause: Unreachable) -> None:
+        super().__init__(invocation, cause)
+        self.hint = f"'evalc status {invocation}' tells what is there; 'evalc resume' goes on"
+
+    def __str__(self) -> str:
+        return f"{self.cause.host} was lost while {self.invocation} was submitted: {self.cause.why}"
+
+
+def runs_for(backend: str, hint: str = "") -> Runs:
+    """How bundles of a backend are run. Raises :class:`NoRunner`."""
+    try:
+        runs = runs_of(registry.get(backend))
+    except (registry.UnknownBackend, registry.BrokenBackend):
+        runs = None
+    if runs is None:
+        raise NoRunner(backend, hint or "install the package that has this backend")
+    return runs
+
+
+def host_of(invocation: Invocation) -> StreamingHost:
+    """Where an invocation's folder is."""
+    return connect(invocation.hostname, invocation.username, invocation.ssh_key)
+
+
+def submit(
+    database: Database,
+    bundle: StoredBundle,
+    *,
+    to: str | None,
+    allow_edited: bool,
+    environ: Mapping[str, str],
+    said: Said,
+) -> Invocation:
+    """Submits a bundle; what became of it, as the database now has it.
+
+    ``to`` is ``[USER@]HOST`` in the place of the config's ``hostname``. Raises, before anything is
+    done, :class:`EditedBundle`, :class:`MissingSecrets` and :class:`NoRunner`; and
+    :class:`Interrupted` when the host is lost in the middle.
+    """
+    runs = runs_for(bundle.backend, f"run it by hand: cd {bundle.path} && {bundle.run_hint}")
+    if bundle.edited and not allow_edited:
+        raise EditedBundle(bundle.path, bundle.edited)
+    secrets = _values(bundle.secrets, environ)
+    hostname, username = _address(bundle.options, to)
+    key = bundle.options.get("ssh_key_path")
+    host = connect(hostname, username, key)
+    try:
+        results = _results_folder(host, bundle, environ, remote=hostname is not None)
+    except Unreachable as error:
+        raise HostLost("", error) from None
+    stamp = time.strftime("%Y-%m-%d-%H-%M-%S")
+    invocation = database.intend(
+        name=bundle.name,
+        backend=bundle.backend,
+        compiler=bundle.compiler,
+        digest=bundle.digest,
+        bundle=str(bundle.path.resolve()),
+        hostname=hostname,
+        username=username,
+        ssh_key=key,
+        folder=lambda id_: f"{results}/{stamp}-{id_}",
+        options=bundle.options,
+        edited=bool(bundle.edited),
+        jobs=bundle.jobs,
+    )
+    try:
+        private = runs.secrets_files(invocation.run, secrets)
+        said(f"copying the bundle to {host.name}:{invocation.folder}")
+        folders.upload(host, bundle.path, invocation.folder, private)
+    except Unreachable as error:
+        raise Interrupted(invocation.id, error) from None
+    except EvalcError as error:
+        database.abandon(invocation.id, str(error))
+        raise
+    database.advance(invocation.id, Submission.UPLOADED)
+    return _start(database, runs, host, invocation, (), again=False, secrets=secrets, said=said)
+
+
+def resume(
+    database: Database,
+    invocation: Invocation,
+    jobs: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    said: Said,
+) -> Invocation:
+    """Starts what has stopped without being finished; ``jobs`` are ids, none for all of them.
+
+    Raises as :func:`submit`, and :class:`NotThere` for a run whose folder is gone.
+    """
+    runs = runs_for(invocation.backend)
+    host = host_of(invocation)
+    try:
+        ran = host.bash('cat -- "$1/plan.json"', invocation.folder)
+    except Unreachable as error:
+        raise HostLost(invocation.id, error) from None
+    if ran.code != 0:
+        raise NotThere(invocation, host.name)
+    secrets = _values(secrets_of(json.loads(ran.out)), environ)
+    if not database.reopen(invocation.id):
+        raise NotOurs(invocation)
+    # What another job needed and has forgotten stays forgotten.
+    chosen = tuple(job for job in invocation.run.jobs if not jobs or job.id in jobs)
+    only = replace(invocation.run, jobs=chosen)
+    try:
+        folders.send_private(host, invocation.folder, runs.secrets_files(only, secrets))
+    except Unreachable as error:
+        raise Interrupted(invocation.id, error) from None
+    return _start(database, runs, host, invocation, jobs, again=True, secrets=secrets, said=said)
+
+
+def settle(database: Database, said: Said) -> None:
+    """Finds out what became of submissions that were cut short, and records it.
+
+    Nothing is started: what was not submitted is said to be so, and 'evalc resume' does it. A host
+    that can't be reached is left for the next time.
+    """
+    for invocation in database.unsettled():
+        if not database.claim(invocation.id):
+            continue
+        try:
+            host = host_of(invocation)
+            if host.bash('[ -f "$1/manifest.json" ]', invocation.folder).code == 0:
+                database.advance(invocation.id, Submission.UPLOADED)
+                sights = runs_for(invocation.backend).poll(host, [invocation.run])
+                database.record(invocation.id, sights[invocation.id])
+                database.advance(invocation.id, Submission.SUBMITTED)
+                said(f"{invocation.id}: its submission was interrupted; 'evalc status' tells more")
+            else:
+                database.abandon(invocation.id, "its submission was interrupted before it began")
+                said(f"{invocation.id}: its submission was interrupted; nothing was submitted")
+        except Unreachable as error:
+            said(f"{invocation.id}: its submission was interrupted, and {error.host} is not there")
+
+
+def _start(
+    database: Database,
+    runs: Runs,
+    host: Host,
+    invocation: Invocation,
+    jobs: Sequence[str],
+    *,
+    again: bool,
+    secrets: Mapping[str, str],
+    said: Said,
+) -> Invocation:
+    try:
+        sights = runs.submit(host, invocation.run, jobs, again=again, env=secrets, said=said)
+    except Unreachable as error:
+        raise Interrupted(invocation.id, error) from None
+    database.record(invocation.id, sights)
+    database.advance(invocation.id, Submission.SUBMITTED)
+    return database.find(invocation.id).invocation
+
+
+def _values(secrets: Mapping[str, bool], environ: Mapping[str, str]) -> dict[str, str]:
+    """The secrets that are set; raises :class:`MissingSecrets` for those that must be."""
+    missing = [name for name, required in secrets.items() if required and name not in environ]
+    if missing:
+        raise MissingSecrets(missing)
+    return {name: environ[name] for name in secrets if name in environ}
+
+
+def _address(options: Mapping[str, Any], to: str | None) -> tuple[str | None, str | None]:
+    """Host and user, of the command line or of the config."""
+    if to is None:
+        return options.get("hostname"), options.get("username")
+    user, at, hostname = to.rpartition("@")
+    return hostname, user if at else options.get("username")
+
+
+def _results_folder(
+    host: Host, bundle: StoredBundle, environ: Mapping[str, str], *, remote: bool
+) -> str:
+    """The folder that gets a folder for each run, absolute.
+
+    A relative one counts from here, or from the home on another machine.
+    """
+    folder = _text(bundle.output_dir, environ)
+    if not remote:
+        return str(Path(folder).expanduser().absolute())
+    if folder.startswith("/"):
+        return folder.rstrip("/")
+    home = host.bash('printf %s "$HOME"').out
+    return str(PurePosixPath(home, folder.removeprefix("~/")))
+
+
+def _text(word: Any, environ: Mapping[str, str]) -> str:
+    """A word of a plan's JSON, with what the environment tells."""
+    if isinstance(word, str):
+        return word
+    texts = []
+    for part in word["parts"]:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        value = environ.get(part["env"], part.get("default"))
+        if value is None:
+            raise MissingSecrets([part["env"]])
+        texts.append(value)
+    return "".join(texts)
