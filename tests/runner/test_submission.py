@@ -123,7 +123,9 @@ class Runner:
 
     def jobs(self, *ids: str) -> list[dict[str, Any]]:
         """The jobs of all runs, or of these, after they were asked for."""
-        given = ids or [one["invocation"] for one in json.loads(self("ls", "runs", "--json").stdout)]
+        given = ids or [
+            one["invocation"] for one in json.loads(self("ls", "runs", "--json").stdout)
+        ]
         if not given:
             return []
         told = self("status", "--json", *given, code=None)
@@ -136,7 +138,8 @@ class Runner:
 
     def agrees(self) -> bool:
         """Whether Slurm and the database know the same jobs; nobody submits any more."""
-        busy = subprocess.run(["pgrep", "-f", f"{self.results}.*submit_all"], capture_output=True)
+        pattern = f"{self.results}.*submit_all"
+        busy = subprocess.run(["pgrep", "-f", pattern], capture_output=True, check=False)
         known = sorted(native for job in self.jobs() for native in job["native_ids"])
         return busy.returncode == 1 and known == self.queued()
 
