@@ -3,6 +3,7 @@ and the database agrees with Slurm."""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -76,7 +77,11 @@ class Runner:
         (tools / "real-ssh").symlink_to(real)
         (tools / "ssh").write_text(SSH)
         (tools / "ssh").chmod(0o755)
-        self.env |= {"PATH": f"{tools}:{self.env['PATH']}", "FAULTS": str(self.faults)}
+        self.env |= {
+            "PATH": f"{tools}:{self.env['PATH']}",
+            "FAULTS": str(self.faults),
+            "LOGIN": getpass.getuser(),
+        }
         self.config = folder / "suite.yaml"
         self.write_config()
 
@@ -87,6 +92,7 @@ class Runner:
                 "type": "slurm",
                 "engine": "none",
                 "hostname": HOST,
+                "username": "${oc.env:LOGIN}",
                 "output_dir": str(self.results),
                 "walltime": "00:10:00",
                 "resume": {"strategy": "none"},
@@ -243,7 +249,7 @@ def test_many_submit_at_once(evalc: Runner) -> None:
     def look() -> None:
         done.append(evalc("status", "--json", code=None))
 
-    at_once = 10
+    at_once = 20
     threads = [threading.Thread(target=what) for what in [submit] * at_once + [look] * 3]
     for thread in threads:
         thread.start()

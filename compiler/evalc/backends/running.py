@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from evalc.backends.base import Backend
+    from evalc.backends.base import Backend, Needs
 
 
 class State(enum.Enum):
@@ -141,8 +142,47 @@ class Stopped:
     what: tuple[str, ...] = field(default_factory=tuple)
 
 
+class Verdict(enum.Enum):
+    """What was found of something that a run needs; its value is what people see."""
+
+    OK = "ok"
+    WRONG = "WRONG"
+    # Nobody can tell, or it may be meant.
+    UNSURE = "?"
+    # It is not there, and nobody has said that it has to be.
+    ABSENT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found of one thing that a run needs, and what to do about it, in words."""
+
+    verdict: Verdict
+    what: str
+    todo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What a backend asks of a host before anything is run there, and what it makes of the answers.
+
+    ``script`` is bash, run with ``arguments`` after ``templates/runner/doctor.sh``, whose functions
+    it answers with; it changes nothing. ``files`` are paths that must be there, each with what it
+    is. ``judge`` gets the answers by their names, among them ``tool NAME`` for each program that
+    the bundle needs; one that was not asked for is not there.
+    """
+
+    script: str
+    arguments: tuple[str, ...]
+    judge: Callable[[Mapping[str, Ran]], Sequence[Check]]
+    files: tuple[tuple[str, str], ...] = ()
+
+
 class Runs(Protocol):
     """How runs of a backend are started, followed and stopped. Stateless."""
+
+    def checks(self, bundle: Path, needs: Needs) -> Inquiry:
+        """What has to be there for the bundle in this folder, beside what every bundle needs."""
 
     def secrets_files(self, run: Run, secrets: Mapping[str, str]) -> Mapping[str, bytes]:
         """Files of the run's folder, by their paths, that bring these values to the jobs.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalc.backends.base import Needs
 from evalc.backends.running import Job
 from evalc.bundle.model import FILE_MODE, MANIFEST, PLAN, SCHEMA_VERSION
 from evalc.errors import EvalcError
@@ -50,6 +51,7 @@ class StoredBundle:
     files: Mapping[str, int]
     jobs: tuple[Job, ...]
     run_hint: str
+    needs: Needs
     options: Mapping[str, Any]
     output_dir: Any
     secrets: Mapping[str, bool]
@@ -108,10 +110,21 @@ def _bundle(path: Path, data: bytes, manifest: Mapping[str, Any]) -> StoredBundl
         },
         jobs=tuple(Job(job["id"], tuple(job["steps"])) for job in manifest["jobs"]),
         run_hint=manifest["run"],
+        needs=_needs(manifest["needs"]),
         options=plan["options"],
         output_dir=plan["output_dir"],
         secrets=secrets_of(plan),
         edited=tuple(_edited(path, listed)),
+    )
+
+
+def _needs(needs: Mapping[str, Any]) -> Needs:
+    return Needs(
+        images=tuple(needs["images"]),
+        secrets=tuple(needs["secrets"]),
+        runtime_env=tuple(needs["runtime_env"]),
+        tools=tuple(needs["tools"]),
+        engine=needs["engine"],
     )
 
 

@@ -48,6 +48,10 @@ COMMANDS = {
     ),
     "fetch": ("evalc.cli.runs.fetch:fetch_command", "Bring results and logs here."),
     "info": ("evalc.cli.runs.info:info_command", "Tell all that is recorded of a run."),
+    "doctor": (
+        "evalc.cli.runs.doctor:doctor_command",
+        "Say whether all is there that a run needs.",
+    ),
     "ls": ("evalc.cli.ls:ls_group", "List the runs, tasks and backends that there are."),
     "schema": ("evalc.cli.schema:schema_command", "Print a JSON Schema (draft-07)."),
     "completion": ("evalc.cli.completion:completion_command", "Print a shell's completion script."),

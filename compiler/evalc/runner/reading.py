@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalc.backends.running import Unreachable
 from evalc.runner import folders
-from evalc.runner.submitting import HostLost, host_of, runs_for
+from evalc.runner.reaching import HostLost, host_of, runs_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def follow_logs(
     """The last ``tail`` lines (0: all) of logs, and what is added to them, piece by piece.
 
     ``what`` is as in :meth:`evalc.backends.running.Runs.logs`. Nothing when there is no such log.
-    Raises :class:`~evalc.runner.submitting.HostLost`.
+    Raises :class:`~evalc.runner.reaching.HostLost`.
     """
     runs = runs_for(invocation.backend)
     # Jobs may share a log.
@@ -60,7 +60,7 @@ def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fe
     """Brings a run's results, and its logs, into the folder ``target``.
 
     Raises :class:`~evalc.runner.folders.FolderProblem` and
-    :class:`~evalc.runner.submitting.HostLost`.
+    :class:`~evalc.runner.reaching.HostLost`.
     """
     patterns = (*folders.RESULTS, *(folders.LOGS if logs else ()))
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Unreachable
-from evalc.runner.submitting import HostLost, host_of, runs_for
+from evalc.runner.reaching import HostLost, host_of, runs_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def stop(database: Database, invocation: Invocation, jobs: Sequence[str]) -> Sequence[Stopped]:
     """Stops jobs of a run, all of them when none is named; what was really done.
 
-    Raises :class:`~evalc.runner.submitting.HostLost`.
+    Raises :class:`~evalc.runner.reaching.HostLost`.
     """
     runs, host = runs_for(invocation.backend), host_of(invocation)
     database.note(invocation.id, "kill", " ".join(jobs))

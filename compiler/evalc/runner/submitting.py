@@ -11,14 +11,21 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evalc.backends import registry
-from evalc.backends.running import Unreachable, runs_of
+from evalc.backends.running import Unreachable
 from evalc.bundle.read import secrets_of
 from evalc.errors import EvalcError
 from evalc.runner import folders
 from evalc.runner.database import Submission
+from evalc.runner.reaching import (
+    HostLost,
+    MissingSecrets,
+    address_of,
+    host_of,
+    runs_for,
+    text_of,
+)
 from evalc.runner.transport import connect
 
 if TYPE_CHECKING:
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
     from evalc.backends.running import Host, Runs
     from evalc.bundle.read import StoredBundle
     from evalc.runner.database import Database, Invocation
-    from evalc.runner.transport import StreamingHost
 
     Said = Callable[[str], None]
 
@@ -44,28 +50,6 @@ class EditedBundle(EvalcError):
         more = f" and {len(self.files) - 3} more" if len(self.files) > 3 else ""
         self.hint = "--allow-edited submits it all the same; 'evalc compile --force' restores it"
         super().__init__(f"{path} was edited since it was compiled: {named}{more}")
-
-
-class MissingSecrets(EvalcError):
-    """Environment variables whose values the jobs need are not set here."""
-
-    exit_code = 1
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self.hint = "export them and try again"
-        super().__init__(f"not set in the environment: {', '.join(self.names)}")
-
-
-class NoRunner(EvalcError):
-    """The bundle's backend can't be submitted to by evalc."""
-
-    exit_code = 2
-
-    def __init__(self, backend: str, hint: str) -> None:
-        self.backend = backend
-        self.hint = hint
-        super().__init__(f"evalc can't submit bundles for '{backend}'")
 
 
 class NotThere(EvalcError):
@@ -92,17 +76,6 @@ class NotOurs(EvalcError):
         )
 
 
-class HostLost(EvalcError):
-    """A host can't be reached, or was lost before it had answered."""
-
-    exit_code = 4
-
-    def __init__(self, invocation: str, cause: Unreachable) -> None:
-        self.invocation = invocation
-        self.cause = cause
-        super().__init__(str(cause))
-
-
 class Interrupted(HostLost):
     """The host was lost while a bundle was being submitted to it."""
 
@@ -112,22 +85,6 @@ class Interrupted(HostLost):
 
     def __str__(self) -> str:
         return f"{self.cause.host} was lost while {self.invocation} was submitted: {self.cause.why}"
-
-
-def runs_for(backend: str, hint: str = "") -> Runs:
-    """How bundles of a backend are run. Raises :class:`NoRunner`."""
-    try:
-        runs = runs_of(registry.get(backend))
-    except (registry.UnknownBackend, registry.BrokenBackend):
-        runs = None
-    if runs is None:
-        raise NoRunner(backend, hint or "install the package that has this backend")
-    return runs
-
-
-def host_of(invocation: Invocation) -> StreamingHost:
-    """Where an invocation's folder is."""
-    return connect(invocation.hostname, invocation.username, invocation.ssh_key)
 
 
 def submit(
@@ -149,8 +106,8 @@ def submit(
     if bundle.edited and not allow_edited:
         raise EditedBundle(bundle.path, bundle.edited)
     secrets = _values(bundle.secrets, environ)
-    hostname, username = _address(bundle.options, to)
-    key = bundle.options.get("ssh_key_path")
+    hostname, username = address_of(bundle.options, to, environ)
+    key = text_of(bundle.options.get("ssh_key_path"), environ)
     host = connect(hostname, username, key)
     try:
         results = _results_folder(host, bundle, environ, remote=hostname is not None)
@@ -269,14 +226,6 @@ def _values(secrets: Mapping[str, bool], environ: Mapping[str, str]) -> dict[str
     return {name: environ[name] for name in secrets if name in environ}
 
 
-def _address(options: Mapping[str, Any], to: str | None) -> tuple[str | None, str | None]:
-    """Host and user, of the command line or of the config."""
-    if to is None:
-        return options.get("hostname"), options.get("username")
-    user, at, hostname = to.rpartition("@")
-    return hostname, user if at else options.get("username")
-
-
 def _results_folder(
     host: Host, bundle: StoredBundle, environ: Mapping[str, str], *, remote: bool
 ) -> str:
@@ -284,26 +233,10 @@ def _results_folder(
 
     A relative one counts from here, or from the home on another machine.
     """
-    folder = _text(bundle.output_dir, environ)
+    folder = text_of(bundle.output_dir, environ) or "."
     if not remote:
         return str(Path(folder).expanduser().absolute())
     if folder.startswith("/"):
         return folder.rstrip("/")
     home = host.bash('printf %s "$HOME"').out
     return str(PurePosixPath(home, folder.removeprefix("~/")))
-
-
-def _text(word: Any, environ: Mapping[str, str]) -> str:
-    """A word of a plan's JSON, with what the environment tells."""
-    if isinstance(word, str):
-        return word
-    texts = []
-    for part in word["parts"]:
-        if isinstance(part, str):
-            texts.append(part)
-            continue
-        value = environ.get(part["env"], part.get("default"))
-        if value is None:
-            raise MissingSecrets([part["env"]])
-        texts.append(value)
-    return "".join(texts)

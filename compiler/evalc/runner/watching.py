@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Sight, State, Unreachable
-from evalc.runner.submitting import NoRunner, host_of, runs_for
+from evalc.runner.reaching import NoRunner, host_of, runs_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

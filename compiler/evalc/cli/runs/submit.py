@@ -241,7 +241,7 @@ def _submitted_text(invocation: Invocation) -> str:
 
 
 def _what_would_be_done(bundle: StoredBundle, to: str | None, environ: Mapping[str, str]) -> str:
-    host = to or bundle.options.get("hostname") or "this machine"
+    host = to or _shown_word(bundle.options.get("hostname") or "this machine")
     lines = [
         f"would submit {bundle.path} ({bundle.backend}) to {host}",
         f"into a new folder in {_shown_word(bundle.output_dir)}",

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from evalc.backends.running import Sight, State, Stopped, Unreachable
 from evalc.backends.slurm.runs import journal, seen
+from evalc.backends.slurm.runs.diagnosis import inquiry
 from evalc.backends.slurm.runs.judge import Evidence, judge
 from evalc.resources import template_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from evalc.backends.running import Host, Job, Ran, Run
+    from evalc.backends.base import Needs
+    from evalc.backends.running import Host, Inquiry, Job, Ran, Run
     from evalc.backends.slurm.runs.seen import Seen
 
 # Seconds that cancelled jobs have to leave the queue. A harness may take longer to save its work;
@@ -33,6 +36,9 @@ _REFUSAL = re.compile(r"\[[^]]*\] (?P<name>.+?): not submitted: (?P<words>.*)")
 
 class SlurmRuns:
     """See :class:`evalc.backends.running.Runs`."""
+
+    def checks(self, bundle: Path, needs: Needs) -> Inquiry:
+        return inquiry(bundle, needs)
 
     def secrets_files(self, run: Run, secrets: Mapping[str, str]) -> Mapping[str, bytes]:
         """Which of them a job needs its script knows: ``submit_all.sh`` removes the others."""
