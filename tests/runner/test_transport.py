@@ -53,6 +53,19 @@ def processes(*words: str) -> list[int]:
     return found
 
 
+def started_with(variable: str, *words: str) -> list[int]:
+    """Those among them that have this NAME=VALUE in their environment."""
+    found = []
+    for pid in processes(*words):
+        try:
+            environment = Path("/proc", str(pid), "environ").read_bytes()
+        except OSError:
+            continue
+        if variable.encode() in environment.split(b"\0"):
+            found.append(pid)
+    return found
+
+
 def received(host: StreamingHost, *arguments: str) -> list[bytes]:
     with host.stream(ECHO, *arguments) as session:
         count, *rest, last = session.read().split(b"\0")
@@ -330,13 +343,16 @@ def test_ctrl_c_leaves_no_process(testhost: SshHost, hostname: str | None) -> No
         "except KeyboardInterrupt: print('interrupted')"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, hostname or ""], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, hostname or ""],
+        env={**os.environ, "TESTS_MARK": mark},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         wait_for(lambda: [p for p in processes(mark) if p != process.pid])
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60)[0] == "interrupted\n"
     # The shared connection stays for the next command; it has no command of its own.
-    assert not processes("ssh", "--norc -c")
+    assert not started_with(f"TESTS_MARK={mark}", "ssh", "--norc -c")
     for left in processes(mark):
         assert hostname, "a local command goes with the process that has started it"
         os.kill(left, signal.SIGTERM)
