@@ -56,8 +56,9 @@ format: $(VENV)/.test ## put the code into its form
 golden: $(VENV)/.test ## compile the examples into golden/ anew; review the diff
 	$(BIN)/python -m pytest -q tests/golden --update-golden
 
-bench: $(VENV)/.test ## how fast compiling is, beside the peer and the floor
+bench: $(VENV)/.test ## how fast compiling is beside the peer and the floor, and submitting beside sbatch
 	$(BIN)/python benchmarks/compile.py
+	$(BIN)/python benchmarks/runner.py
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,15 +15,25 @@ evalc_epoch() { date +%s; }
 
 # evalc_note EVENT KEY=VALUE... ['reason=text']: add a line. Returns 1 when it can't be written.
 evalc_note() {
-  local _line _break=''
-  _line="$(evalc_now) $*"
+  local _line _second _last _break=''
+  # Nothing is started for a line, where that can be: who submits hundreds of jobs writes two for each.
+  printf -v _second '%(%s)T' -1
+  [ "$_second" = "$_noted_second" ] || _noted_second=$_second _noted_time=$(evalc_now)
+  _line="$_noted_time $*"
   # Small enough for one write, so that lines of two nodes do not mix.
   _line=${_line:0:1000}
   _line=${_line//[[:cntrl:]]/ }
-  # What a crash or a full disk cut is never taken for a line. Counted, since it may end with a NUL.
-  [ ! -s "$_logs/journal" ] || [ "$(tail -c 1 -- "$_logs/journal" 2>/dev/null | wc -l)" -eq 1 ] || _break=$' [cut]\n'
+  # What a crash or a full disk cut is never taken for a line. It may end with a NUL: what is behind the
+  # last one is looked at.
+  if [ -s "$_logs/journal" ]; then
+    _last=
+    { while IFS= read -r -d '' _last; do :; done <"$_logs/journal"; } 2>/dev/null || true
+    [[ $_last = *$'\n' ]] || _break=$' [cut]\n'
+  fi
   { printf '%s%s\n' "$_break" "${_line%' [cut]'}" >>"$_logs/journal"; } 2>/dev/null
 }
+# The time of a line, asked for once a second.
+_noted_second='' _noted_time=''
 
 # evalc_field KEY LINE: the value of KEY in a line of the journal, into _field; empty without one.
 evalc_field() {

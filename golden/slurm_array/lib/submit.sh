@@ -31,6 +31,7 @@ evalc_submit_main() {
   trap evalc_unlock EXIT
   evalc_read_queue
   _scrub=(${_secrets[@]+"${_secrets[@]}"})
+  evalc_make_folders
   evalc_each_job evalc_submit_job
   [ ${#_missing[@]} -eq 0 ] || evalc_submit_array
   evalc_say "$_submitted submitted, $_there there already, $_finished finished${_halted:+, $_halted stopped}${_refused:+, $_refused refused}"
@@ -153,28 +154,35 @@ evalc_show_job() {
   fi
 }
 
-# evalc_read_queue: what this user has in the queue, as 'ID|STATE|SCRIPT' lines in _queue. Without an
-# answer nothing is submitted: it might be there already.
+# evalc_read_queue: what this user has of this bundle in the queue, into _queue. Without an answer nothing
+# is submitted: it might be there already.
 evalc_read_queue() {
-  _queue=$(evalc_slurm squeue --me -h -r -o '%i|%T|%o') ||
+  local _said _one _state _runs
+  _said=$(evalc_slurm squeue --me -h -r -o '%i|%T|%o') ||
     evalc_die "$_EXIT_UNAVAILABLE" "Slurm does not say what is queued (squeue); nothing was submitted"
+  while IFS='|' read -r _one _state _runs; do
+    case $_runs in
+      "$_bundle_dir/sbatch_array.sh") _runs=${_one##*_} ;;
+      # What a link is told follows its script's name.
+      "$_bundle_dir"/*) _runs=${_runs#"$_bundle_dir"} && _runs=${_runs%% *} ;;
+      *) continue ;;
+    esac
+    _queue[$_runs]+=" $_one:$_state"
+  done < <(printf '%s\n' "$_said")
 }
-_queue=''
+# ID:STATE of each, by the script that it runs, with a slash before it, or by the number of the array's
+# element.
+declare -A _queue=()
 
 # evalc_find_queued: the jobs of _script that are in the queue, into _queued, and the first of them with its
 # state into _found; empty without one.
 evalc_find_queued() {
-  local _one _state _runs
+  local _one
   _found='' _queued=()
-  while IFS='|' read -r _one _state _runs; do
-    case $_runs in
-      "$_folder/$_script" | "$_folder/$_script "*) ;;
-      "$_bundle_dir/sbatch_array.sh") [ "$_one" != "${_one%_"$_index"}" ] || continue ;;
-      *) continue ;;
-    esac
-    _queued+=("$_one")
-    [ -n "$_found" ] || _found="$_one $_state"
-  done < <(printf '%s\n' "$_queue")
+  for _one in ${_queue["${_folder#"$_bundle_dir"}/$_script"]-} ${_queue["$_index"]-}; do
+    _queued+=("${_one%:*}")
+    [ -n "$_found" ] || _found="${_one%:*} ${_one##*:}"
+  done
 }
 _found=''
 _queued=()
@@ -183,7 +191,9 @@ evalc_submit_job() {
   local _task _left='' _id
   _home=$_folder _logs=$_folder/logs
   for _task in "${_tasks_of[@]}"; do
-    evalc_finished "$_bundle_dir/${_task%:*}" "${_task##*:}" || _left=1
+    # Most have never begun, which is seen without starting anything.
+    [ -e "$_bundle_dir/${_task%:*}/logs/stage.exit" ] &&
+      evalc_finished "$_bundle_dir/${_task%:*}" "${_task##*:}" || _left=1
   done
   if [ -z "$_left" ]; then
     [ ${#_secrets[@]} -eq 0 ] || evalc_forget_secrets
@@ -191,7 +201,7 @@ evalc_submit_job() {
     evalc_say "$_name: finished"
     return 0
   fi
-  mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_folder"
+  [ -d "$_logs" ] || mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_folder"
   evalc_read_journal
   evalc_find_queued
   if [ -n "$_found" ]; then
@@ -226,6 +236,14 @@ evalc_submit_job() {
   fi
 }
 _missing=()
+
+# evalc_make_folders: the folders for the logs of all jobs at once. Whatever stays without one is told when
+# its turn has come.
+evalc_make_folders() {
+  evalc_each_job evalc_print_folder | xargs -0 mkdir -p -- 2>/dev/null || true
+}
+
+evalc_print_folder() { printf '%s\0' "$_folder/logs"; }
 
 # evalc_begin_chain: what was said of an earlier chain is not for the links of this one.
 evalc_begin_chain() {

@@ -326,12 +326,9 @@ _unqueued='' _answer_id='' _successor=''
 # evalc_read_id ANSWER: the job's id in what sbatch says, into _answer_id; a cluster's name may stand after it,
 # and a site's own words around it. Returns 1 without one.
 evalc_read_id() {
-  local _line
+  local _last_line_with_id=$'.*\n([0-9]+)(;[^\n]*)?\n'
   _answer_id=
-  while IFS= read -r _line; do
-    if [[ $_line =~ ^([0-9]+)(\;.*)?$ ]]; then _answer_id=${BASH_REMATCH[1]}; fi
-  done < <(printf '%s\n' "$1")
-  [ -n "$_answer_id" ]
+  [[ $'\n'$1$'\n' =~ $_last_line_with_id ]] && _answer_id=${BASH_REMATCH[1]}
 }
 
 # evalc_is_passing ANSWER CODE: whether what sbatch said is a fault that passes.
@@ -344,15 +341,14 @@ evalc_is_passing() {
 }
 
 # evalc_sbatch ARGUMENT...: submit from the run's folder, with none of the settings of the user's or of
-# this job's own, which would win over the script's. Prints what sbatch prints.
+# this job's own, which would win over the script's. Prints what sbatch prints. Called in $(...), whose
+# process sbatch's takes the place of.
 evalc_sbatch() {
-  (
-    for _var in ${!SBATCH_*} ${!SLURM_*} ${!SLURMD_*} ${_scrub[@]+"${_scrub[@]}"}; do
-      case $_var in SLURM_CONF | SLURM_CLUSTERS) ;; *) unset "$_var" ;; esac
-    done
-    cd -- "$_home" || exit 1
-    exec timeout "$((3 * _SLURM_PATIENCE))" sbatch --parsable "$@" </dev/null
-  )
+  for _var in ${!SBATCH_*} ${!SLURM_*} ${!SLURMD_*} ${_scrub[@]+"${_scrub[@]}"}; do
+    case $_var in SLURM_CONF | SLURM_CLUSTERS) ;; *) unset "$_var" ;; esac
+  done
+  cd -- "$_home" || exit 1
+  exec timeout "$((3 * _SLURM_PATIENCE))" sbatch --parsable "$@" </dev/null
 }
 
 # evalc_own_successor: the id of the job that was queued behind this one, empty without.
