@@ -59,6 +59,10 @@ evalc_look_at() {
   evalc_live "$_its/lock" && _script=$_pid
   if [ -z "$_script" ]; then evalc_live "$_folder/logs/task.$1.pid" && _script=$_pid; fi
   if [ -n "$_begun" ] && [ -z "$_exit" ] && [ -z "$_script" ]; then
+    # It writes how it ended before it goes: it may have done both since.
+    evalc_first "$_its/stage.exit" && _exit=${_line%"${_line##*[! ]}"}
+  fi
+  if [ -n "$_begun" ] && [ -z "$_exit" ] && [ -z "$_script" ]; then
     evalc_live "$_its/client.pid" && _client=$_pid
     if [ "$_engine" != none ]; then evalc_box "$_folder/$1"; fi
   elif [ -z "$_begun$_exit$_script$_runner$_all" ] && [ -n "$_asked" ] && [ -n "$_ended" ]; then
@@ -90,6 +94,8 @@ while IFS= read -r -d '' _folder; do
     if [ -r "$_folder/logs/asked" ]; then
       _known=1
       while IFS= read -r _line; do _list+=$_line$'\n'; done <"$_folder/logs/asked"
+      # Who wrote that may have come since.
+      if [ -z "$_runner$_all" ]; then evalc_live "$_folder/logs/runner.pid" && _runner=$_pid; fi
     fi
     for _file in "$_folder"/logs/*.pid; do
       case ${_file##*/} in task.* | runner.pid) continue ;; esac

@@ -44,12 +44,12 @@ case "$FAULT" in
     wait $!
     ;;
   "$calls:killed-after") real-ssh "$@"; kill -KILL "$PPID" ;;
-  "$calls:cut")
+  "$calls:cut-early")
     real-ssh "$@" <&0 &
-    sleep 0.2
     kill -KILL $!
     exit 255
     ;;
+  "$calls:cut-late") real-ssh "$@" 2>/dev/null | head -c 40; exit 255 ;;
   "$calls:away")
     touch "$FAULTS/away"
     until [ -e "$FAULTS/is-away" ]; do sleep 0.05; done
@@ -179,14 +179,14 @@ def test_submit_status_and_the_end(evalc: Runner) -> None:
 def test_a_constant_number_of_round_trips(evalc: Runner) -> None:
     evalc("run", "suite.yaml")
     calls = evalc.faults / "calls"
-    # What ssh makes of its configuration, the bundle, and its submission.
-    assert int(calls.read_text()) == 3
+    # What ssh makes of its configuration, the home there, the bundle, and its submission.
+    assert int(calls.read_text()) == 4
     calls.unlink()
     evalc("status", code=4)
     assert int(calls.read_text()) == 2
 
 
-@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("call", [2, 3, 4])
 @pytest.mark.parametrize("how", ["killed-before", "killed-during", "killed-after"])
 def test_killed_at_every_step(evalc: Runner, call: int, how: str) -> None:
     evalc("compile", "suite.yaml")
@@ -195,15 +195,16 @@ def test_killed_at_every_step(evalc: Runner, call: int, how: str) -> None:
     goes_on_to_the_end(evalc)
 
 
-@pytest.mark.parametrize("call", [2, 3])
-def test_the_ssh_child_is_killed(evalc: Runner, call: int) -> None:
+@pytest.mark.parametrize("call", [3, 4])
+@pytest.mark.parametrize("how", ["cut-early", "cut-late"])
+def test_the_connection_is_cut(evalc: Runner, call: int, how: str) -> None:
     evalc("compile", "suite.yaml")
-    lost = evalc("submit", "build/suite", fault=f"{call}:cut", code=4)
+    lost = evalc("submit", "build/suite", fault=f"{call}:{how}", code=4)
     assert "evalc status" in lost.stderr
     goes_on_to_the_end(evalc)
 
 
-@pytest.mark.parametrize("call", [2, 3])
+@pytest.mark.parametrize("call", [3, 4])
 def test_the_server_goes_away(evalc: Runner, login_node: Sshd, call: int) -> None:
     evalc("compile", "suite.yaml")
     process = evalc.start("submit", "build/suite", fault=f"{call}:away")

@@ -222,6 +222,15 @@ class Runs(Protocol):
         """
 
 
+def whole_number(text: str) -> int | None:
+    """A count or a time that a file tells; None for anything else, and for what no database holds.
+
+    Jobs write such files, and may write anything.
+    """
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
 def runs_of(backend: Backend) -> Runs | None:
     """How bundles of this backend are run; None when only people can."""
     method = getattr(backend, "runs", None)

@@ -98,6 +98,12 @@ def _bundle(path: Path, data: bytes, manifest: Mapping[str, Any]) -> StoredBundl
         if not name or any(part in ("", ".", "..") for part in name.split("/")):
             raise ValueError(name)
     plan = json.loads((path / PLAN).read_bytes())
+    ids = [job["id"] for job in manifest["jobs"]]
+    if ids != [job["id"] for job in plan["jobs"]] or len(set(ids)) != len(ids) or not ids:
+        raise ValueError("it lists other jobs than the plan has")
+    for text in (manifest["name"], manifest["backend"], manifest["run"], *ids):
+        if not isinstance(text, str) or not text.isprintable():
+            raise ValueError(f"{text!r} is no name")
     return StoredBundle(
         path=path,
         name=manifest["name"],

@@ -113,6 +113,7 @@ exit "${{PIPESTATUS[0]}}"
 class FolderProblem(EvalcError):
     """Something is wrong with a folder on a host; ``why`` is what was said there."""
 
+    exit_code = 1
     says: ClassVar[str] = "can't be used"
 
     def __init__(self, host: str, folder: str, why: str) -> None:

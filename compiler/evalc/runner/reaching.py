@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evalc.backends import registry
 from evalc.backends.running import Unreachable, runs_of
 from evalc.errors import EvalcError
+from evalc.runner.database.processes import machine_name
 from evalc.runner.transport import connect
 
 if TYPE_CHECKING:
@@ -62,7 +63,13 @@ def runs_for(backend: str, hint: str = "") -> Runs:
 
 
 def host_of(invocation: Invocation) -> StreamingHost:
-    """Where an invocation's folder is."""
+    """Where an invocation's folder is.
+
+    Raises :class:`~evalc.backends.running.Unreachable` for one on another machine, which shares
+    the database with this one.
+    """
+    if invocation.hostname is None and invocation.machine != machine_name():
+        raise Unreachable(invocation.machine, "it runs there, without ssh; ask there")
     return connect(invocation.hostname, invocation.username, invocation.ssh_key)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from evalc.backends.running import Unreachable
 from evalc.bundle.read import secrets_of
-from evalc.errors import EvalcError
+from evalc.errors import EvalcError, UsageError
 from evalc.runner import folders
 from evalc.runner.database import Submission
 from evalc.runner.reaching import (
@@ -38,6 +38,21 @@ if TYPE_CHECKING:
     Said = Callable[[str], None]
 
 
+# Whether the folder $1 is there. Who was killed may have left an ssh that still brings it: in the
+# first minute, something may still appear, and what has appeared is waited for.
+_LOOK = """\
+for ((try = 0; try < 600; try++)); do
+  [ ! -f "$1/manifest.json" ] || exit 0
+  parts=("$1".part-*)
+  [ -e "${parts[0]}" ] || { [ -n "$2" ] && [ "$try" -lt 30 ]; } || exit 1
+  sleep 0.1
+done
+exit 2
+"""
+_NOT_THERE = 1
+_FRESH = 60
+
+
 class EditedBundle(EvalcError):
     """Files of a bundle are not as they were compiled."""
 
@@ -53,14 +68,15 @@ class EditedBundle(EvalcError):
 
 
 class NotThere(EvalcError):
-    """The folder of a run is not on its host any more."""
+    """The folder of a run can't be read on its host; ``why`` is what was said there."""
 
     exit_code = 1
 
-    def __init__(self, invocation: Invocation, host: str) -> None:
+    def __init__(self, invocation: Invocation, host: str, why: str) -> None:
         self.invocation = invocation
-        self.hint = f"submit the bundle anew: evalc submit {invocation.bundle}"
-        super().__init__(f"{invocation.folder} is not on {host} any more")
+        self.why = " ".join(why.split()) or "its plan.json is damaged"
+        self.hint = "if it is gone for good, submit the bundle anew"
+        super().__init__(f"can't read {invocation.folder} on {host}: {self.why}")
 
 
 class NotOurs(EvalcError):
@@ -87,6 +103,20 @@ class Interrupted(HostLost):
         return f"{self.cause.host} was lost while {self.invocation} was submitted: {self.cause.why}"
 
 
+def check(
+    bundle: StoredBundle, *, allow_edited: bool, environ: Mapping[str, str]
+) -> tuple[Runs, dict[str, str]]:
+    """How the bundle is run, and the values of its secrets, when nothing here speaks against that.
+
+    Raises :class:`EditedBundle`, :class:`~evalc.runner.reaching.MissingSecrets` and
+    :class:`~evalc.runner.reaching.NoRunner`.
+    """
+    runs = runs_for(bundle.backend, f"run it by hand: cd {bundle.path} && {bundle.run_hint}")
+    if bundle.edited and not allow_edited:
+        raise EditedBundle(bundle.path, bundle.edited)
+    return runs, _values(bundle.secrets, environ)
+
+
 def submit(
     database: Database,
     bundle: StoredBundle,
@@ -102,10 +132,7 @@ def submit(
     done, :class:`EditedBundle`, :class:`MissingSecrets` and :class:`NoRunner`; and
     :class:`Interrupted` when the host is lost in the middle.
     """
-    runs = runs_for(bundle.backend, f"run it by hand: cd {bundle.path} && {bundle.run_hint}")
-    if bundle.edited and not allow_edited:
-        raise EditedBundle(bundle.path, bundle.edited)
-    secrets = _values(bundle.secrets, environ)
+    runs, secrets = check(bundle, allow_edited=allow_edited, environ=environ)
     hostname, username = address_of(bundle.options, to, environ)
     key = text_of(bundle.options.get("ssh_key_path"), environ)
     host = connect(hostname, username, key)
@@ -154,14 +181,16 @@ def resume(
     Raises as :func:`submit`, and :class:`NotThere` for a run whose folder is gone.
     """
     runs = runs_for(invocation.backend)
-    host = host_of(invocation)
     try:
+        host = host_of(invocation)
         ran = host.bash('cat -- "$1/plan.json"', invocation.folder)
     except Unreachable as error:
         raise HostLost(invocation.id, error) from None
-    if ran.code != 0:
-        raise NotThere(invocation, host.name)
-    secrets = _values(secrets_of(json.loads(ran.out)), environ)
+    try:
+        plan = json.loads(ran.out)
+    except (ValueError, RecursionError):
+        raise NotThere(invocation, host.name, ran.err) from None
+    secrets = _values(secrets_of(plan), environ)
     if not database.reopen(invocation.id):
         raise NotOurs(invocation)
     # What another job needed and has forgotten stays forgotten.
@@ -185,17 +214,26 @@ def settle(database: Database, said: Said) -> None:
             continue
         try:
             host = host_of(invocation)
-            if host.bash('[ -f "$1/manifest.json" ]', invocation.folder).code == 0:
+            fresh = time.time() - invocation.created < _FRESH
+            there = host.bash(_LOOK, invocation.folder, "fresh" if fresh else "").code
+            if there == 0:
                 database.advance(invocation.id, Submission.UPLOADED)
                 sights = runs_for(invocation.backend).poll(host, [invocation.run])
                 database.record(invocation.id, sights[invocation.id])
                 database.advance(invocation.id, Submission.SUBMITTED)
                 said(f"{invocation.id}: its submission was interrupted; 'evalc status' tells more")
-            else:
+            elif there == _NOT_THERE and invocation.submission is Submission.INTENDED:
                 database.abandon(invocation.id, "its submission was interrupted before it began")
                 said(f"{invocation.id}: its submission was interrupted; nothing was submitted")
-        except Unreachable as error:
-            said(f"{invocation.id}: its submission was interrupted, and {error.host} is not there")
+            else:
+                # Its jobs may run all the same.
+                said(
+                    f"{invocation.id}: its submission was interrupted, and its folder is not on "
+                    f"{host.name} now"
+                )
+        except (Unreachable, EvalcError) as error:
+            # One that can't be looked into must not stop what is asked of others.
+            said(f"{invocation.id} was interrupted while it was submitted; no look at it: {error}")
 
 
 def _start(
@@ -234,9 +272,13 @@ def _results_folder(
     A relative one counts from here, or from the home on another machine.
     """
     folder = text_of(bundle.output_dir, environ) or "."
+    if not folder.isprintable():
+        raise UsageError(f"output_dir can't be {folder!r}", "give a path that can be printed")
     if not remote:
-        return str(Path(folder).expanduser().absolute())
-    if folder.startswith("/"):
-        return folder.rstrip("/")
+        try:
+            return str(Path(folder).expanduser().absolute())
+        except RuntimeError:
+            raise UsageError(f"there is no home for output_dir {folder}") from None
+    # Asked in any case: a host that can't be reached is nothing to remember.
     home = host.bash('printf %s "$HOME"').out
     return str(PurePosixPath(home, folder.removeprefix("~/")))

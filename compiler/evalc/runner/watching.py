@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Sight, State, Unreachable
-from evalc.runner.reaching import NoRunner, host_of, runs_for
+from evalc.errors import EvalcError
+from evalc.runner.reaching import host_of, runs_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ def _ask(
     try:
         runs = runs_for(invocations[0].backend)
         found = runs.poll(host_of(invocations[0]), [one.run for one in invocations])
-    except (Unreachable, NoRunner) as error:
+    except (Unreachable, EvalcError) as error:
         return {}, dict.fromkeys((one.id for one in invocations), str(error))
     return found, {}
 

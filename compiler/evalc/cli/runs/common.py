@@ -25,13 +25,15 @@ Exit codes:
 
 
 @contextmanager
-def tracking() -> Iterator[Database]:
-    """The database, after what an interrupted evalc left half done has been looked into."""
+def tracking(*, ask: bool = True) -> Iterator[Database]:
+    """The database; unless no host is to be asked, after what an interrupted evalc left half done
+    has been looked into."""
     from evalc.runner.database import Database
     from evalc.runner.submitting import settle
 
     with Database.open() as database:
-        settle(database, note)
+        if ask:
+            settle(database, note)
         yield database
 
 

@@ -34,7 +34,7 @@ def info_command(*, id_: str, as_json: bool) -> int:
 
     No host is asked; 'evalc status' does that.
     """
-    with tracking() as database:
+    with tracking(ask=False) as database:
         invocation = database.find(id_).invocation
         attempts = database.attempts(invocation.id)
         events = database.events(invocation.id)

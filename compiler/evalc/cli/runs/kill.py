@@ -33,6 +33,7 @@ def kill_command(*, ids: tuple[str, ...], as_json: bool) -> int:
     Everything that belongs to a job is stopped: the attempt that runs, those that wait to go on
     after it, servers and containers. What it has done so far stays; 'evalc resume' goes on from it.
     """
+    from evalc.runner.reaching import HostLost
     from evalc.runner.stopping import stop
 
     with tracking() as database:
@@ -40,10 +41,18 @@ def kill_command(*, ids: tuple[str, ...], as_json: bool) -> int:
         whole = {one.invocation.id for one in found if one.job is None}
         objects = []
         left = False
+        lost: HostLost | None = None
         for id_, jobs in jobs_by_run(found).items():
             invocation = database.find(id_).invocation
             numbers = {job.id: job.number for job in invocation.jobs}
-            for stopped in stop(database, invocation, () if id_ in whole else jobs):
+            try:
+                done = stop(database, invocation, () if id_ in whole else jobs)
+            except HostLost as error:
+                # The others are stopped all the same.
+                lost = error
+                note(f"{id_}: {error}")
+                continue
+            for stopped in done:
                 name = f"{id_}.{numbers[stopped.job]}"
                 left = left or not stopped.done
                 what = "; ".join(stopped.what) or "nothing was there to stop"
@@ -52,4 +61,6 @@ def kill_command(*, ids: tuple[str, ...], as_json: bool) -> int:
                     (say if stopped.done else note)(f"{name}  {stopped.job}: {what}")
         if as_json:
             say(dumps(objects))
+        if lost is not None:
+            return lost.exit_code
         return 1 if left else 0

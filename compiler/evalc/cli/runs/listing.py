@@ -47,7 +47,7 @@ def runs_command(*, since: float | None, backend: str | None, as_json: bool) -> 
 
     The newest come first, with what was last seen of their jobs; no host is asked.
     """
-    with tracking() as database:
+    with tracking(ask=False) as database:
         found = database.listing(since, backend)
     if as_json:
         objects = [shown.invocation_object(one, [job.sight for job in one.jobs]) for one in found]

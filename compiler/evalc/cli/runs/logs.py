@@ -65,8 +65,10 @@ def logs_command(*, ids: tuple[str, ...], what: str, follow: bool, tail: int) ->
         found = False
         for piece in follow_logs(invocation, jobs, what, tail=tail, follow=follow):
             found = True
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
+            # None is a stream that was closed when the process started.
+            if sys.stdout is not None:
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
         if not found:
             note(f"{id_}: there is no {_WORDS[what]} log yet; 'evalc status {id_}' tells more")
         return 0 if found else 1

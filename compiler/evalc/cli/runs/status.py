@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -59,19 +60,27 @@ def status_command(*, ids: tuple[str, ...], watch: bool, interval: float, as_jso
         wanted = jobs_by_run(chosen(database, ids))
         if not wanted:
             note("nothing is under way; 'evalc ls runs' lists what was")
+            if as_json:
+                say("[]")
             return 0
-        if watch and not as_json:
-            return watch_until_over(database, wanted, interval)
+        if watch:
+            return (tell_in_the_end if as_json else watch_until_over)(database, wanted, interval)
         looked = ask(database, wanted)
-        while watch and not _is_over(_lines(looked, wanted)):
-            time.sleep(interval)
-            looked = ask(database, wanted)
         lines = list(_lines(looked, wanted))
-        if as_json:
-            say(dumps(list(_objects(looked, wanted))))
-        else:
-            say(table_text(lines))
+        say(dumps(list(_objects(looked, wanted))) if as_json else table_text(lines))
         return shown.verdict(sight.state for _, _, sight in lines)
+
+
+def tell_in_the_end(
+    database: Database, wanted: Mapping[str, Sequence[str]], interval: float
+) -> int:
+    """Waits until all jobs are over and then says so as JSON."""
+    looked = ask(database, wanted)
+    while not _is_over(_lines(looked, wanted)):
+        time.sleep(interval)
+        looked = ask(database, wanted)
+    say(dumps(list(_objects(looked, wanted))))
+    return shown.verdict(sight.state for _, _, sight in _lines(looked, wanted))
 
 
 def watch_until_over(
@@ -79,7 +88,8 @@ def watch_until_over(
 ) -> int:
     """Shows jobs until all are over; on a terminal as a table that changes in place, elsewhere each
     change as a line. The exit code tells what became of them."""
-    if page_of(sys.stdout).colour or sys.stdout.isatty():
+    # A dumb terminal can't go back to a line.
+    if sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         return _watch_on_terminal(database, wanted, interval)
     before: dict[str, tuple[str, ...]] = {}
     while True:

@@ -14,6 +14,7 @@ from evalc.cli.report import runs as shown
 from evalc.cli.report.as_json import dumps
 from evalc.cli.report.table import columns
 from evalc.cli.runs.common import EXIT_CODES, jobs_by_run, tracking
+from evalc.errors import EvalcError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from evalc.bundle.read import StoredBundle
     from evalc.compiler import Request
-    from evalc.runner.database import Invocation
+    from evalc.runner.database import Database, Invocation
 
     _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -184,26 +185,45 @@ def _submit(
     wait: bool,
     as_json: bool,
 ) -> int:
-    from evalc.cli.runs.status import watch_until_over
-    from evalc.runner.submitting import submit
+    from evalc.runner.submitting import check, submit
 
+    if dry_run and wait:
+        raise UsageError("--dry-run starts nothing that --wait could wait for")
     if dry_run:
-        for bundle in bundles:
-            say(_what_would_be_done(bundle, to, os.environ))
+        plans = [_what_would_be_done(bundle, to, os.environ) for bundle in bundles]
+        say(dumps(plans) if as_json else "\n\n".join(map(_plan_text, plans)))
         return 0
+    for bundle in bundles:
+        check(bundle, allow_edited=allow_edited, environ=os.environ)
+    done: list[Invocation] = []
     with tracking() as database:
-        done = [
-            submit(
-                database, bundle, to=to, allow_edited=allow_edited, environ=os.environ, said=note
+        try:
+            # Added one by one: what was submitted before one that fails is known.
+            done.extend(
+                submit(
+                    database,
+                    bundle,
+                    to=to,
+                    allow_edited=allow_edited,
+                    environ=os.environ,
+                    said=note,
+                )
+                for bundle in bundles
             )
-            for bundle in bundles
-        ]
-        code = _tell(done, as_json=as_json)
-        if not wait:
-            return code
-        return watch_until_over(
-            database, {one.id: [job.id for job in one.jobs] for one in done}, 5.0
-        )
+        except EvalcError:
+            # What runs already must not go unmentioned.
+            _tell(done, as_json=as_json)
+            raise
+        if not wait or not as_json:
+            code = _tell(done, as_json=as_json)
+        return _wait(database, done, as_json=as_json) if wait else code
+
+
+def _wait(database: Database, done: Sequence[Invocation], *, as_json: bool) -> int:
+    from evalc.cli.runs.status import tell_in_the_end, watch_until_over
+
+    wanted = {one.id: [job.id for job in one.jobs] for one in done}
+    return (tell_in_the_end if as_json else watch_until_over)(database, wanted, 5.0)
 
 
 def _tell(done: Iterable[Invocation], *, as_json: bool) -> int:
@@ -240,21 +260,44 @@ def _submitted_text(invocation: Invocation) -> str:
     )
 
 
-def _what_would_be_done(bundle: StoredBundle, to: str | None, environ: Mapping[str, str]) -> str:
-    host = to or _shown_word(bundle.options.get("hostname") or "this machine")
+def _what_would_be_done(
+    bundle: StoredBundle, to: str | None, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """As JSON; of secrets only whether they are set."""
+    scripts = [name for name, mode in bundle.files.items() if mode & 0o100]
+    return {
+        "bundle": str(bundle.path),
+        "backend": bundle.backend,
+        "host": to or _shown_word(bundle.options.get("hostname") or "this machine"),
+        "output_dir": _shown_word(bundle.output_dir),
+        "jobs": {job.id: list(job.steps) for job in bundle.jobs},
+        "secrets": {
+            name: "is set"
+            if name in environ
+            else "is NOT set"
+            if required
+            else "is not set, and has a default"
+            for name, required in bundle.secrets.items()
+        },
+        "edited": list(bundle.edited),
+        "scripts": {
+            name: (bundle.path / name).read_text(encoding="utf-8", errors="replace")
+            for name in scripts
+            if not name.startswith("lib/") and (bundle.path / name).is_file()
+        },
+    }
+
+
+def _plan_text(plan: Mapping[str, Any]) -> str:
     lines = [
-        f"would submit {bundle.path} ({bundle.backend}) to {host}",
-        f"into a new folder in {_shown_word(bundle.output_dir)}",
-        *(f"  job {job.id}: {', '.join(job.steps)}" for job in bundle.jobs),
+        f"would submit {plan['bundle']} ({plan['backend']}) to {plan['host']}",
+        f"into a new folder in {plan['output_dir']}",
+        *(f"  job {job}: {', '.join(steps)}" for job, steps in plan["jobs"].items()),
+        *(f"  secret {name} {how}" for name, how in plan["secrets"].items()),
+        *(f"  edited since it was compiled: {name}" for name in plan["edited"]),
     ]
-    for name, required in bundle.secrets.items():
-        missing = "is NOT set" if required else "is not set, and has a default"
-        lines.append(f"  secret {name} {'is set' if name in environ else missing}")
-    lines += [f"  edited since it was compiled: {name}" for name in bundle.edited]
-    for name, mode in bundle.files.items():
-        if mode & 0o100 and not name.startswith("lib/"):
-            text = (bundle.path / name).read_text(encoding="utf-8", errors="replace")
-            lines += ["", f"==> {name} <==", text.rstrip("\n")]
+    for name, text in plan["scripts"].items():
+        lines += ["", f"==> {name} <==", text.rstrip("\n")]
     return "\n".join(lines)
 
 

@@ -65,12 +65,15 @@ class LocalRuns:
             said=said,
         )
         answer, _, rest = _answer(host, ran).strip().partition(" ")
-        if answer == "refused":
-            return {job.id: Sight(State.FAILED, rest) for job in chosen}
-        if answer not in {"started", "there", "busy"}:
+        if answer not in {"started", "there", "busy", "refused"}:
             raise Unreachable(host.name, f"can't make sense of its answer '{answer}'")
         seen = self.poll(host, (run,))[run.invocation]
         sights = {job.id: seen[job.id] for job in chosen}
+        if answer == "refused":
+            return {
+                job: sight if sight.state is State.COMPLETED else Sight(State.FAILED, rest)
+                for job, sight in sights.items()
+            }
         if answer != "busy":
             return sights
         reason = f"the run is at work on others (process {rest}); start it again when that is done"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from evalc.backends.running import whole_number
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -101,8 +103,8 @@ def _step(lines: Iterator[str]) -> SeenStep:
         box=box,
         marked=bool(marked),
         asked=bool(asked),
-        done=_count(done),
-        total=_count(total),
+        done=whole_number(done),
+        total=whole_number(total),
         said=said,
     )
 
@@ -119,7 +121,8 @@ def _ending(text: str) -> Ending | None:
     """None also for one that was never written whole."""
     when, _, rest = text.strip().partition(" ")
     code, _, reason = rest.partition(" ")
-    return Ending(_time(when), int(code), reason.strip()) if code.isdecimal() else None
+    number = whole_number(code)
+    return None if number is None else Ending(_time(when), number, reason.strip())
 
 
 def _time(text: str) -> float | None:
@@ -128,7 +131,3 @@ def _time(text: str) -> float | None:
         return datetime.strptime(text[:20], "%Y-%m-%dT%H:%M:%S%z").timestamp()
     except ValueError:
         return None
-
-
-def _count(text: str) -> int | None:
-    return int(text) if text.strip().isdecimal() else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from evalc.backends.running import Sight, State, Stopped, Unreachable
+from evalc.backends.running import Sight, State, Stopped, Unreachable, whole_number
 from evalc.backends.slurm.runs import journal, seen
 from evalc.backends.slurm.runs.diagnosis import inquiry
 from evalc.backends.slurm.runs.judge import Evidence, judge
@@ -212,9 +212,8 @@ def _attempts(run: Run) -> int:
 
 def _exit(text: str) -> tuple[int, str] | None:
     words = text.split(maxsplit=2)
-    if len(words) < 2 or not words[1].isdigit():
-        return None
-    return int(words[1]), " ".join(words[2:]).strip()
+    code = whole_number(words[1]) if len(words) > 1 else None
+    return None if code is None else (code, " ".join(words[2:]).strip())
 
 
 def _samples(found: Seen, number: int, job: Job) -> tuple[int | None, int | None]:
@@ -223,9 +222,9 @@ def _samples(found: Seen, number: int, job: Job) -> tuple[int | None, int | None
     done = None
     total: int | None = 0
     for step in job.steps:
-        text = found.files.get(("progress", number, step), "").strip()
-        if text.isascii() and text.isdigit() and len(text) < 16:
-            done = (done or 0) + int(text)
+        count = whole_number(found.files.get(("progress", number, step), ""))
+        if count is not None:
+            done = (done or 0) + count
         limit = _LIMIT.search(found.files.get(("config", number, step), ""))
         total = total + int(limit[1]) if limit and total is not None else None
     return done, total if done is not None else None

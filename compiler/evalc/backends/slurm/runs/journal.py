@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from evalc.backends.running import whole_number
+
 
 @dataclass(slots=True)
 class Link:
@@ -121,5 +123,4 @@ def seconds(time: str) -> float | None:
 
 
 def _number(keys: dict[str, str], key: str) -> float | None:
-    value = keys.get(key, "")
-    return float(value) if value.isascii() and value.isdigit() and int(value) else None
+    return whole_number(keys.get(key, "")) or None

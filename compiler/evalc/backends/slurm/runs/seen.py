@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from evalc.backends.running import whole_number
+
 # What a job's command ends with when it follows another.
 _AFTER = re.compile(r" --after [\d_]+$")
 _ID = re.compile(r"\d+(_\d+)?")
@@ -117,4 +119,4 @@ def _words(content: str, code: str, command: str) -> str:
 
 
 def _time(text: str) -> float | None:
-    return float(text) if text.isascii() and text.isdigit() else None
+    return whole_number(text)
