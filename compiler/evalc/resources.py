@@ -17,6 +17,11 @@ def template_dir() -> Path:
     return _find("templates")
 
 
+def read_template(name: str) -> str:
+    """The text of the file ``name`` in :func:`template_dir`."""
+    return (template_dir() / name).read_text(encoding="utf-8")
+
+
 def schema_dir() -> Path:
     """The folder of the JSON Schemas."""
     return _find("schemas")

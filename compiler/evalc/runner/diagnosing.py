@@ -10,20 +10,26 @@ import os
 import re
 import shutil
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Check, Ran, Unreachable, Verdict
 from evalc.bundle.model import PLAN
 from evalc.errors import EvalcError, UsageError
-from evalc.resources import template_dir
+from evalc.resources import read_template
 from evalc.runner.database import Database
 from evalc.runner.database.opening import default_path
-from evalc.runner.reaching import MissingSecrets, address_of, runs_for, text_of
+from evalc.runner.reaching import (
+    MissingSecrets,
+    address_of,
+    output_folder,
+    runs_for,
+    text_of,
+)
 from evalc.runner.transport import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from evalc.backends.running import Host
     from evalc.bundle.read import StoredBundle
@@ -100,11 +106,12 @@ def _results_folder(
 ) -> str | Check:
     """The folder of the results; what is wrong with it when the environment does not tell it."""
     try:
-        folder = text_of(bundle.output_dir, environ) or "."
+        return output_folder(bundle, environ, remote=remote)
+    except UsageError as error:
+        return Check(Verdict.WRONG, str(error), error.hint)
     except MissingSecrets as error:
         what = f"output_dir can't be told: {error.names[0]} is not set"
         return Check(Verdict.WRONG, what, f"export {error.names[0]}=...")
-    return folder if remote else str(Path(folder).expanduser().absolute())
 
 
 def _ask(host: Host, script: str, arguments: Sequence[str]) -> Mapping[str, Ran]:
@@ -112,7 +119,7 @@ def _ask(host: Host, script: str, arguments: Sequence[str]) -> Mapping[str, Ran]
 
     Raises :class:`~evalc.backends.running.Unreachable`.
     """
-    common = (template_dir() / "runner/doctor.sh").read_text(encoding="utf-8")
+    common = read_template("runner/doctor.sh")
     whole = f"{common}\n{script}\nevalc_told end true\n"
     ran = host.bash(whole, *arguments, timeout=_PATIENCE)
     answers: dict[str, Ran] = {}

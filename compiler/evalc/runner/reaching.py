@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalc.backends import registry
 from evalc.backends.running import Unreachable, runs_of
-from evalc.errors import EvalcError
+from evalc.errors import EvalcError, UsageError
 from evalc.runner.database.processes import machine_name
 from evalc.runner.transport import connect
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalc.backends.running import Runs
+    from evalc.bundle.read import StoredBundle
     from evalc.runner.database import Invocation
     from evalc.runner.transport import StreamingHost
 
@@ -82,6 +84,22 @@ def address_of(
         return text_of(options.get("hostname"), environ), username
     user, at, hostname = to.rpartition("@")
     return hostname, user if at else username
+
+
+def output_folder(bundle: StoredBundle, environ: Mapping[str, str], *, remote: bool) -> str:
+    """A bundle's ``output_dir``: absolute here, as it stands for another machine.
+
+    Raises :class:`MissingSecrets` and :class:`~evalc.errors.UsageError`.
+    """
+    folder = text_of(bundle.output_dir, environ) or "."
+    if not folder.isprintable():
+        raise UsageError(f"output_dir can't be {folder!r}", "give a path that can be printed")
+    if remote:
+        return folder
+    try:
+        return str(Path(folder).expanduser().absolute())
+    except RuntimeError:
+        raise UsageError(f"there is no home for output_dir {folder}") from None
 
 
 def text_of(word: Any, environ: Mapping[str, str]) -> str | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from evalc.backends.running import Unreachable
 from evalc.bundle.read import secrets_of
-from evalc.errors import EvalcError, UsageError
+from evalc.errors import EvalcError
 from evalc.runner import folders
 from evalc.runner.database import Submission
 from evalc.runner.reaching import (
@@ -23,6 +23,7 @@ from evalc.runner.reaching import (
     MissingSecrets,
     address_of,
     host_of,
+    output_folder,
     runs_for,
     text_of,
 )
@@ -271,14 +272,9 @@ def _results_folder(
 
     A relative one counts from here, or from the home on another machine.
     """
-    folder = text_of(bundle.output_dir, environ) or "."
-    if not folder.isprintable():
-        raise UsageError(f"output_dir can't be {folder!r}", "give a path that can be printed")
+    folder = output_folder(bundle, environ, remote=remote)
     if not remote:
-        try:
-            return str(Path(folder).expanduser().absolute())
-        except RuntimeError:
-            raise UsageError(f"there is no home for output_dir {folder}") from None
+        return folder
     # Asked in any case: a host that can't be reached is nothing to remember.
     home = host.bash('printf %s "$HOME"').out
     return str(PurePosixPath(home, folder.removeprefix("~/")))

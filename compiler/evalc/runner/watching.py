@@ -30,9 +30,8 @@ class Looked:
 
 def look(database: Database, ids: Sequence[str]) -> Looked:
     """Asks all hosts of these runs, each once, for the jobs that are not known to have ended."""
-    known = {id_: database.find(id_).invocation for id_ in ids}
     asked: dict[tuple[str | None, ...], list[Invocation]] = {}
-    for one in known.values():
+    for one in database.get(ids):
         if not all(job.sight.state.is_end for job in one.jobs):
             where = (one.backend, one.hostname, one.username, one.ssh_key)
             asked.setdefault(where, []).append(one)
@@ -46,7 +45,7 @@ def look(database: Database, ids: Sequence[str]) -> Looked:
             sights |= found
             unasked |= silent
         database.record_many(sights, began)
-    return Looked(tuple(database.find(id_).invocation for id_ in ids), unasked)
+    return Looked(tuple(database.get(ids)), unasked)
 
 
 def _ask(

@@ -10,7 +10,7 @@ from evalc.cli.output import note
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evalc.runner.database import Database, Found
+    from evalc.runner.database import Database, Found, Invocation
 
 
 EXIT_CODES = """
@@ -44,6 +44,14 @@ def chosen(database: Database, ids: Sequence[str]) -> list[Found]:
     if ids:
         return [database.find(id_) for id_ in ids]
     return [Found(one) for one in reversed(database.unfinished())]
+
+
+def named(database: Database, ids: Sequence[str]) -> list[tuple[Invocation, Sequence[str]]]:
+    """The runs that were named, each with the ids of its jobs, none for all of them."""
+    found = [database.find(id_) for id_ in ids]
+    runs = {one.invocation.id: one.invocation for one in found}
+    whole = {one.invocation.id for one in found if one.job is None}
+    return [(runs[id_], () if id_ in whole else jobs) for id_, jobs in jobs_by_run(found).items()]
 
 
 def jobs_by_run(found: Sequence[Found]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ import click
 
 from evalc.cli.output import note, say
 from evalc.cli.report.as_json import dumps
-from evalc.cli.runs.common import jobs_by_run, tracking
+from evalc.cli.runs.common import named, tracking
 
 EPILOG = """
 \b
@@ -37,16 +37,14 @@ def kill_command(*, ids: tuple[str, ...], as_json: bool) -> int:
     from evalc.runner.stopping import stop
 
     with tracking() as database:
-        found = [database.find(id_) for id_ in ids]
-        whole = {one.invocation.id for one in found if one.job is None}
         objects = []
         left = False
         lost: HostLost | None = None
-        for id_, jobs in jobs_by_run(found).items():
-            invocation = database.find(id_).invocation
+        for invocation, jobs in named(database, ids):
+            id_ = invocation.id
             numbers = {job.id: job.number for job in invocation.jobs}
             try:
-                done = stop(database, invocation, () if id_ in whole else jobs)
+                done = stop(database, invocation, jobs)
             except HostLost as error:
                 # The others are stopped all the same.
                 lost = error

@@ -13,7 +13,7 @@ from evalc.cli.output import note, say
 from evalc.cli.report import runs as shown
 from evalc.cli.report.as_json import dumps
 from evalc.cli.report.table import columns
-from evalc.cli.runs.common import EXIT_CODES, jobs_by_run, tracking
+from evalc.cli.runs.common import EXIT_CODES, named, tracking
 from evalc.errors import EvalcError, UsageError
 
 if TYPE_CHECKING:
@@ -166,13 +166,10 @@ def resume_command(*, ids: tuple[str, ...], as_json: bool) -> int:
     from evalc.runner.submitting import resume
 
     with tracking() as database:
-        found = [database.find(id_) for id_ in ids]
-        whole = {one.invocation.id for one in found if one.job is None}
-        done = []
-        for id_, jobs in jobs_by_run(found).items():
-            invocation = database.find(id_).invocation
-            only = () if id_ in whole else jobs
-            done.append(resume(database, invocation, only, environ=os.environ, said=note))
+        done = [
+            resume(database, invocation, jobs, environ=os.environ, said=note)
+            for invocation, jobs in named(database, ids)
+        ]
         return _tell(done, as_json=as_json)
 
 

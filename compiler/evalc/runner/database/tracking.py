@@ -281,6 +281,11 @@ class Database:
             raise UnknownId(given, known if len(known) <= 2 else (known[0], known[-1]))
         return Found(invocation, by_number[number])
 
+    def get(self, ids: Sequence[str]) -> list[Invocation]:
+        """The invocations with these ids, whole ones that are known to be there, in that order."""
+        with self._reading():
+            return [one for id_ in ids for one in self._invocations("id = ?", (id_,))]
+
     def unfinished(self) -> list[Invocation]:
         """Invocations that are on their hosts, and of which jobs have not ended as far as is known.
 

@@ -14,7 +14,7 @@ from evalc.backends.local.runs.diagnosis import inquiry
 from evalc.backends.local.runs.judge import judge
 from evalc.backends.local.runs.seen import read_all
 from evalc.backends.running import Sight, State, Stopped, Unreachable
-from evalc.resources import template_dir
+from evalc.resources import read_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,10 +56,10 @@ class LocalRuns:
         chosen = _chosen(run, jobs)
         secrets = b"".join(f"{name}={value}\0".encode(*_BYTES) for name, value in env.items())
         ran = host.bash(
-            _script("runner/local_start.sh"),
+            read_template("runner/local_start.sh"),
             run.folder,
             "again" if again else "once",
-            _script("runner/local_keep.sh"),
+            read_template("runner/local_keep.sh"),
             *(step for job in chosen for step in job.steps),
             stdin=secrets,
             said=said,
@@ -92,7 +92,7 @@ class LocalRuns:
             for word in (run.folder, _engine(run), str(len(_steps(run))), *_steps(run))
         )
         ran = host.bash(
-            _script("lib/common.sh") + _script("runner/local_look.sh"),
+            read_template("lib/common.sh") + read_template("runner/local_look.sh"),
             stdin=b"".join(word.encode(*_BYTES) + b"\0" for word in asked),
         )
         try:
@@ -108,7 +108,7 @@ class LocalRuns:
         """See there. Takes as long as what is stopped needs to save its work."""
         chosen = _chosen(run, jobs)
         ran = host.bash(
-            _script("runner/local_stop.sh"),
+            read_template("runner/local_stop.sh"),
             run.folder,
             _engine(run),
             str(self.grace),
@@ -131,10 +131,6 @@ class LocalRuns:
 
 # Values may hold bytes that are no text.
 _BYTES = ("utf-8", "surrogateescape")
-
-
-def _script(name: str) -> str:
-    return (template_dir() / name).read_text(encoding="utf-8")
 
 
 def _engine(run: Run) -> str:

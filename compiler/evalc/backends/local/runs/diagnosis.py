@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Check, Inquiry, Verdict
-from evalc.resources import template_dir
+from evalc.resources import read_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _START = {
 
 def inquiry(needs: Needs) -> Inquiry:
     """The engine, the images and the programs of a bundle."""
-    script = (template_dir() / "runner/local_doctor.sh").read_text(encoding="utf-8")
+    script = read_template("runner/local_doctor.sh")
     images = () if needs.engine == "none" else needs.images
     return Inquiry(
         script, (needs.engine, *images), lambda answers: list(_judge(needs, images, answers))

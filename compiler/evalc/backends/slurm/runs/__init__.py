@@ -13,7 +13,7 @@ from evalc.backends.running import Sight, State, Stopped, Unreachable, whole_num
 from evalc.backends.slurm.runs import journal, seen
 from evalc.backends.slurm.runs.diagnosis import inquiry
 from evalc.backends.slurm.runs.judge import Evidence, judge
-from evalc.resources import template_dir
+from evalc.resources import read_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -138,8 +138,7 @@ def _is_shared(job: Job) -> bool:
 
 
 def _script(*names: str) -> str:
-    folder = template_dir() / "runner"
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join(read_template(f"runner/{name}") for name in names)
 
 
 def _since(runs: Sequence[Run]) -> str:

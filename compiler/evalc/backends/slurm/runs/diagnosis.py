@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from evalc.backends.running import Check, Inquiry, Verdict
 from evalc.errors import did_you_mean
 from evalc.plan.walltime import format_walltime, parse_walltime
-from evalc.resources import template_dir
+from evalc.resources import read_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ class Partition:
 
 def inquiry(bundle: Path, needs: Needs) -> Inquiry:
     """The cluster's programs and partitions, and this user's accounts."""
-    script = (template_dir() / "runner/slurm_doctor.sh").read_text(encoding="utf-8")
+    script = read_template("runner/slurm_doctor.sh")
     images = () if needs.engine == "none" else needs.images
     return Inquiry(
         script,
