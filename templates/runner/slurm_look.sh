@@ -19,37 +19,92 @@ evalc_ask() {
 # evalc_block NAME TEXT
 evalc_block() { printf '%s\n\t%s\n\n' "$1" "${2//$'\n'/$'\n\t'}"; }
 
-# evalc_file NAME FILE: its block, when there is such a file; its lines are in _lines then.
-evalc_file() {
-  _lines=()
-  [ -f "$2" ] && mapfile _lines <"$2" || return 1
-  if [ ${#_lines[@]} -gt 0 ]; then
-    printf '%s\n' "$1"
-    printf '\t%s' "${_lines[@]}"
-    printf '\n'
-  fi
-}
-
-# evalc_doubt: of a chain whose journal is in _lines, and does not tell its end, the last job into
-# _doubted, when Slurm's controller does not know it.
-evalc_doubt() {
-  local _i _line
-  case ${_lines[${#_lines[@]} - 1]-} in *' done '* | *' stop '*) return ;; esac
-  for ((_i = ${#_lines[@]} - 1; _i >= 0; _i--)); do
-    _line=${_lines[_i]}
-    case $_line in
-      *' chain by='*) return ;;
-      *' submitted job='* | *' successor job='* | *' attempt '*' job='*)
-        _line=${_line#*' job='}
-        _line=${_line%%[!0-9_]*}
-        [ -z "$_line" ] || [ -n "${_queued[$_line]-}" ] || _doubted+=,$_line
-        return
-        ;;
-    esac
+# evalc_list: what is to be read, each with the byte 1 behind it: the folders of all runs; the queue; and then of
+# each run its number, whether its tasks share a job, and its folder, and after that the paths of its files in there.
+evalc_list() {
+  local _i _how
+  shopt -s nullglob
+  printf '%s\001' "${_folders[@]/#/folder }" "queue $_queue"
+  for _i in "${!_folders[@]}"; do
+    if [ -z "${_folders[_i]}" ] || ! cd -- "${_folders[_i]}" 2>/dev/null; then continue; fi
+    _how=tasks
+    [ ! -f sbatch_all.sh ] || _how=shared
+    printf 'run %s %s %s\001' "$_i" "$_how" "${_folders[_i]}"
+    printf '%s\001' ./logs/journal ./*/logs/journal ./*/logs/stage.exit ./*/artifacts/progress
   done
 }
-_doubted=''
-declare -A _queued=()
+
+# What awk does with that list, since bash would take many times longer: print the queue, as far as it is of these
+# runs, and the files as blocks, and as a last line those jobs that the accounting has to be asked for, each after a
+# comma: of each chain whose journal does not tell its end the last one, when Slurm's controller does not know it.
+# shellcheck disable=SC2016 # awk's own variables
+_reader='
+function tell(name, text, cut) {
+  gsub(/\n/, "\n\t", text)
+  printf "%s\n\t%s\n%s", name, text, cut ? "" : "\n"
+}
+# A file that is not there (any more) has nothing to tell.
+function show(name, path, cut) {
+  if ((getline content < path) <= 0) content = ""
+  close(path)
+  if (content == "") return 0
+  cut = !sub(/\n$/, "", content)
+  tell(name, content, cut)
+  return 1
+}
+function doubt(text, lines, at, from, id) {
+  at = split(text, lines, "\n")
+  if (lines[at] ~ / (done|stop) /) return
+  for (; at > 0; at--) {
+    if (lines[at] ~ / chain by=/) return
+    if (lines[at] ~ / (submitted|successor) job=| attempt .* job=/) {
+      id = substr(lines[at], index(lines[at], " job=") + 5)
+      sub(/[^0-9_].*/, "", id)
+      if (id != "" && !(id in queued)) doubted = doubted "," id
+      return
+    }
+  }
+}
+# Of the queue, what runs from one of these folders; the user has other jobs too.
+function ours(text, rows, count, at, place, kept) {
+  count = split(text, rows, "\n")
+  for (at = 1; at <= count; at++) {
+    place = rows[at]
+    sub(/^[^|]*\|[^|]*\|[^|]*\|[^|]*\|[^|]*\|[^|]*\|/, "", place)
+    sub(/\/[^\/]*$/, "", place)
+    if (!(place in wanted) && (!sub(/\/[^\/]*$/, "", place) || !(place in wanted))) continue
+    queued[substr(rows[at], 1, index(rows[at], "|") - 1)] = 1
+    kept = kept (kept == "" ? "" : "\n") rows[at]
+  }
+  return kept
+}
+BEGIN { RS = "\001" }
+/^folder / {
+  wanted[substr($0, 8)] = 1
+  next
+}
+/^queue / {
+  tell("queue " code, code ? substr($0, 7) : ours(substr($0, 7)))
+  next
+}
+/^run / {
+  number = $2
+  folder = $0
+  sub(/^run [^ ]* [^ ]* /, "", folder)
+  tell("run " number " " $3, folder)
+  next
+}
+{
+  path = folder substr($0, 2)
+  task = substr($0, 3)
+  if (!sub(/\/(logs|artifacts)\/[^\/]*$/, "", task)) task = ""
+  name = number (task == "" ? "" : " " task)
+  if (/journal$/ && show("journal " name, path)) doubt(content)
+  else if (/exit$/) show("exit " name, path)
+  else if (/progress$/ && show("progress " name, path)) show("config " name, folder "/" task "/run_config.yml")
+}
+END { print doubted }
+'
 
 printf 'now\n\t%(%s)T\n\n' -1
 _folders=()
@@ -61,35 +116,11 @@ done
 # First of all: what ends while this works is then in the journals, which are read after it.
 _code=0
 _queue=$(evalc_ask squeue --me -h -r -t all -o '%i|%T|%S|%e|%N|%r|%o') || _code=$?
-if [ "$_code" -eq 0 ]; then
-  # The user's other jobs are nobody's business.
-  _queue=$(printf '%s\n' "$_queue" | grep -F -f <(for _folder in "${_folders[@]}"; do
-    [ -z "$_folder" ] || printf '|%s/\n' "$_folder"
-  done))
-  while IFS='|' read -r _id _; do
-    case $_id in '' | *[!0-9_]*) ;; *) _queued[$_id]=1 ;; esac
-  done <<<"$_queue"
-fi
-evalc_block "queue $_code" "$_queue"
-
-for _i in "${!_folders[@]}"; do
-  _folder=${_folders[_i]}
-  [ -n "$_folder" ] || continue
-  _how=tasks
-  [ ! -f "$_folder/sbatch_all.sh" ] || _how=shared
-  evalc_block "run $_i $_how" "$_folder"
-  if evalc_file "journal $_i" "$_folder/logs/journal"; then evalc_doubt; fi
-  for _task in "$_folder"/*/; do
-    [ -d "$_task/logs" ] || continue
-    _task=${_task%/}
-    _name="$_i ${_task##*/}"
-    if evalc_file "journal $_name" "$_task/logs/journal"; then evalc_doubt; fi
-    evalc_file "exit $_name" "$_task/logs/stage.exit"
-    if evalc_file "progress $_name" "$_task/artifacts/progress"; then
-      evalc_file "config $_name" "$_task/run_config.yml"
-    fi
-  done
-done
+# Without awk nothing is known, which is not the same as that nothing is there.
+_said=$(evalc_list | awk -v code="$_code" "$_reader" && echo .) || exit 1
+_said=${_said%$'\n.'}
+_doubted=${_said##*$'\n'}
+printf '%s\n' "${_said%$'\n'*}"
 
 if [ "$_code" -eq 0 ] && [ -n "$_doubted" ]; then
   printf -v _since '%(%Y-%m-%dT%H:%M:%S)T' "$1"

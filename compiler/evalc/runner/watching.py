@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalc.runner.database import Database, Invocation
+
+    _Answer = tuple[Mapping[str, Mapping[str, Sight]], Mapping[str, str]]
 
 # Hosts that are asked at a time.
 _AT_ONCE = 8
@@ -28,29 +29,40 @@ class Looked:
     unasked: Mapping[str, str]
 
 
-def look(database: Database, ids: Sequence[str]) -> Looked:
-    """Asks all hosts of these runs, each once, for the jobs that are not known to have ended."""
+def look(database: Database, known: Sequence[Invocation]) -> Looked:
+    """Asks all hosts of these runs, each once, for the jobs that are not known to have ended.
+
+    ``known`` is what the database has told of the runs before.
+    """
     asked: dict[tuple[str | None, ...], list[Invocation]] = {}
-    for one in database.get(ids):
+    for one in known:
         if not all(job.sight.state.is_end for job in one.jobs):
             where = (one.backend, one.hostname, one.username, one.ssh_key)
             asked.setdefault(where, []).append(one)
     unasked: dict[str, str] = {}
     if asked:
         began = time.time()
-        with ThreadPoolExecutor(min(_AT_ONCE, len(asked))) as pool:
-            answers = list(pool.map(_ask, asked.values()))
         sights: dict[str, Mapping[str, Sight]] = {}
-        for found, silent in answers:
+        for found, silent in _ask_all(list(asked.values())):
             sights |= found
             unasked |= silent
         database.record_many(sights, began)
-    return Looked(tuple(database.get(ids)), unasked)
+    return Looked(tuple(database.get([one.id for one in known])), unasked)
+
+
+def _ask_all(groups: Sequence[Sequence[Invocation]]) -> list[_Answer]:
+    """What each host says, side by side where there are several."""
+    if len(groups) == 1:
+        return [_ask(groups[0])]
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most ask one, and are quick
+
+    with ThreadPoolExecutor(min(_AT_ONCE, len(groups))) as pool:
+        return list(pool.map(_ask, groups))
 
 
 def _ask(
     invocations: Sequence[Invocation],
-) -> tuple[Mapping[str, Mapping[str, Sight]], Mapping[str, str]]:
+) -> _Answer:
     """What the one host of these says, or why it says nothing."""
     try:
         runs = runs_for(invocations[0].backend)

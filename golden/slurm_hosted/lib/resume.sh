@@ -348,8 +348,12 @@ evalc_sbatch() {
     case $_var in SLURM_CONF | SLURM_CLUSTERS) ;; *) unset "$_var" ;; esac
   done
   cd -- "$_home" || exit 1
-  exec timeout "$((3 * _SLURM_PATIENCE))" sbatch --parsable "$@" </dev/null
+  set -- sbatch --parsable "$@"
+  [ -n "$_awaited" ] || set -- timeout "$((3 * _SLURM_PATIENCE))" "$@"
+  exec "$@" </dev/null
 }
+# Whether somebody else sees to it that it does not take too long.
+_awaited=
 
 # evalc_own_successor: the id of the job that was queued behind this one, empty without.
 evalc_own_successor() { printf '%s' "${_successor:-${_successors[$_job_id]-}}"; }

@@ -28,11 +28,13 @@ evalc_submit_main() {
   _home=$_bundle_dir _logs=$_bundle_dir/logs
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
   evalc_lock "$_logs/submit.lock" || exit "$_EXIT_BUSY"
-  trap evalc_unlock EXIT
+  trap evalc_leave EXIT
+  evalc_await_others
   evalc_read_queue
   _scrub=(${_secrets[@]+"${_secrets[@]}"})
   evalc_make_folders
   evalc_each_job evalc_submit_job
+  while evalc_next_answer; do evalc_settle; done
   [ ${#_missing[@]} -eq 0 ] || evalc_submit_array
   evalc_say "$_submitted submitted, $_there there already, $_finished finished${_halted:+, $_halted stopped}${_refused:+, $_refused refused}"
   exit "$_code"
@@ -229,13 +231,67 @@ evalc_submit_job() {
     fi
     evalc_unhide
   fi
-  if [ "$_how" = array ]; then
-    _missing+=("$_index")
-  else
-    evalc_submit_links
-  fi
+  case $_how:$_links in
+    array:*) _missing+=("$_index") ;;
+    tasks:1) evalc_submit_soon ;;
+    *) evalc_submit_links ;;
+  esac
 }
 _missing=()
+
+# evalc_submit_soon: hand this job to an sbatch that is not waited for yet. It is starting up that takes sbatch its
+# time, and several can do so beside each other; Slurm's controller, which takes jobs one by one, hardly notices.
+evalc_submit_soon() {
+  local _fd _pid
+  [ $((_asked - _answered)) -lt "$_AT_ONCE" ] || { evalc_next_answer && evalc_settle; }
+  evalc_begin_chain
+  evalc_start "$_script"
+  _asked=$((_asked + 1))
+  _going[_asked]="$_fd $_pid $_name"
+}
+readonly _AT_ONCE=4
+# By its number, each sbatch that was not waited for: where its answer comes, its process, and its task; how many
+# were started, and of how many the answer was taken.
+_going=() _asked=0 _answered=0
+
+# evalc_next_answer: whose answer is to be taken next into _fd, _pid and _task; returns 1 when there is none.
+evalc_next_answer() {
+  [ "$_answered" -lt "$_asked" ] || return 1
+  _answered=$((_answered + 1))
+  _task=${_going[_answered]#* }
+  _fd=${_going[_answered]%% *} _pid=${_task%% *} _task=${_task#* }
+}
+_fd='' _pid='' _task=''
+
+# evalc_settle: take that answer, and note the job.
+evalc_settle() {
+  local _id _name=$_task _script=sbatch_$_task.sh _logs=$_bundle_dir/$_task/logs
+  evalc_take || {
+    evalc_forget_secrets
+    return 0
+  }
+  evalc_note submitted "job=$_id" link=1 || evalc_unsubmit
+  _submitted=$((_submitted + 1))
+  evalc_say "$_name: submitted as job $_id"
+}
+
+# evalc_leave: whatever ends this, jobs that were handed over are noted, or not there.
+evalc_leave() {
+  local _id
+  while evalc_next_answer; do
+    _logs=$_bundle_dir/$_task/logs
+    ! evalc_read_answer 5 || evalc_note submitted "job=$_id" link=1 || evalc_slurm scancel "$_id" || true
+  done
+  evalc_unlock
+}
+
+# evalc_await_others: an sbatch that a killed submit_all.sh has left behind is at work still, and what it submits is
+# not in the queue yet. It holds this file open, and with it the lock.
+evalc_await_others() {
+  exec {_alive}<"$_bundle_dir/submit_all.sh"
+  flock -w "$((3 * _SLURM_PATIENCE))" "$_alive" 2>/dev/null || true
+}
+_alive=''
 
 # evalc_make_folders: the folders for the logs of all jobs at once. Whatever stays without one is told when
 # its turn has come.
@@ -308,19 +364,50 @@ evalc_submit_array() {
 
 # evalc_submit ARGUMENT...: one sbatch; the job's id goes into _id. Returns 1 when Slurm refuses.
 evalc_submit() {
-  local _said _status=0
-  _said=$(evalc_sbatch "$@" 2>&1) || _status=$?
-  if [ "$_status" -eq 0 ] && evalc_read_id "$_said"; then
-    _id=$_answer_id
-    return 0
-  fi
-  evalc_say "$_name: not submitted: $_said"
+  local _fd _pid
+  evalc_start "$@"
+  evalc_take
+}
+
+# evalc_start ARGUMENT...: an sbatch; where its answer comes goes into _fd, and its process into _pid.
+evalc_start() {
+  # How long it may take, evalc_read_answer says: with hundreds of jobs, a process less for each counts.
+  exec {_fd}< <(
+    _awaited=1
+    evalc_sbatch "$@" 2>&1
+  )
+  _pid=$!
+}
+
+# evalc_take: what the sbatch of _fd and _pid answers; the job's id goes into _id. Returns 1 when Slurm refuses.
+evalc_take() {
+  local _status=0
+  evalc_read_answer "$((3 * _SLURM_PATIENCE))" || _status=$?
+  [ "$_status" -ne 0 ] || return 0
+  evalc_say "$_name: not submitted: ${_said:-no answer}"
   if evalc_is_passing "$_said" "$_status"; then
     evalc_die "$_EXIT_UNAVAILABLE" 'Slurm does not answer; run this again later, it goes on where it was'
   fi
   _refused=$((_refused + 1)) _code=1
   return 1
 }
+
+# evalc_read_answer SECONDS: what the sbatch of _fd says into _said, and the job's id into _id. Returns 1 when there
+# is none in it, and 124, like timeout, when it took longer and was ended.
+evalc_read_answer() {
+  local _late=''
+  IFS= read -r -d '' -t "$1" -u "$_fd" _said || [ $? -le 128 ] || _late=1
+  [ -z "$_late" ] || kill "$_pid" 2>/dev/null || true
+  exec {_fd}<&-
+  _said=${_said%$'\n'}
+  if evalc_read_id "$_said"; then
+    _id=$_answer_id
+    return 0
+  fi
+  [ -z "$_late" ] || return 124
+  return 1
+}
+_said=''
 
 # evalc_unsubmit: a job whose id can't be remembered must not run.
 evalc_unsubmit() {

@@ -96,8 +96,8 @@ def test_killed_in_the_middle_and_again(lab: Lab, when: str) -> None:
     lab.stand_in(
         "sbatch",
         f"""
-        echo x >>"$here/calls"
-        [ "$(wc -l <"$here/calls")" = 2 ] || exec "$real" "$@"
+        [ "${{PWD##*/}}" = beta ] && [ ! -e "$here/killed" ] || exec "$real" "$@"
+        touch "$here/killed"
         read -r pid _ <../logs/submit.lock
         [ {when} = before ] || "$real" "$@" >/dev/null
         kill -9 "$pid"
@@ -107,7 +107,7 @@ def test_killed_in_the_middle_and_again(lab: Lab, when: str) -> None:
     made = held(lab)
     made.submit()
     there = {job: sight.native for job, sight in made.poll().items()}
-    assert [len(there[task]) for task in TASKS] == [1, int(when == "after"), 0]
+    assert len(there["beta"]) == int(when == "after")
     sights = made.submit()
     assert {sight.state for sight in sights.values()} == {State.PENDING}
     assert sorted(job for sight in sights.values() for job in sight.native) == sorted(

@@ -63,7 +63,9 @@ def duration(seconds: float) -> str:
 
 def one_line(text: str) -> str:
     """Text from elsewhere, in one line and with nothing that would move a cursor."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text.strip()
 
 
 def job_object(invocation: Invocation, job: JobRow, sight: Sight) -> dict[str, Any]:

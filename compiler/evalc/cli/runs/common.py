@@ -29,10 +29,11 @@ def tracking(*, ask: bool = True) -> Iterator[Database]:
     """The database; unless no host is to be asked, after what an interrupted evalc left half done
     has been looked into."""
     from evalc.runner.database import Database
-    from evalc.runner.submitting import settle
 
     with Database.open() as database:
-        if ask:
+        if ask and database.unsettled():
+            from evalc.runner.submitting import settle
+
             settle(database, note)
         yield database
 
@@ -56,9 +57,8 @@ def named(database: Database, ids: Sequence[str]) -> list[tuple[Invocation, Sequ
 
 def jobs_by_run(found: Sequence[Found]) -> dict[str, list[str]]:
     """Of each run that was named, the ids of the jobs; all of them where none was named."""
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, dict[str, None]] = {}
     for one in found:
         jobs = [one.job] if one.job else list(one.invocation.jobs)
-        into = wanted.setdefault(one.invocation.id, [])
-        into += [job.id for job in jobs if job.id not in into]
-    return wanted
+        wanted.setdefault(one.invocation.id, {}).update(dict.fromkeys(job.id for job in jobs))
+    return {id_: list(names) for id_, names in wanted.items()}

@@ -57,43 +57,58 @@ def status_command(*, ids: tuple[str, ...], watch: bool, interval: float, as_jso
     not over. Each cluster is asked once for all of its jobs.
     """
     with tracking() as database:
-        wanted = jobs_by_run(chosen(database, ids))
+        found = chosen(database, ids)
+        wanted = jobs_by_run(found)
         if not wanted:
             note("nothing is under way; 'evalc ls runs' lists what was")
             if as_json:
                 say("[]")
             return 0
+        known = tuple({one.invocation.id: one.invocation for one in found}.values())
         if watch:
-            return (tell_in_the_end if as_json else watch_until_over)(database, wanted, interval)
-        looked = ask(database, wanted)
+            return follow(database, known, wanted, interval, as_json=as_json)
+        looked = next(looking(database, known))
         lines = list(_lines(looked, wanted))
         say(dumps(list(_objects(looked, wanted))) if as_json else table_text(lines))
         return shown.verdict(sight.state for _, _, sight in lines)
 
 
+def follow(
+    database: Database,
+    known: Sequence[Invocation],
+    wanted: Mapping[str, Sequence[str]],
+    interval: float,
+    *,
+    as_json: bool,
+) -> int:
+    """Goes on until all these jobs are over; the exit code tells what became of them."""
+    looks = looking(database, known)
+    return (tell_in_the_end if as_json else watch_until_over)(looks, wanted, interval)
+
+
 def tell_in_the_end(
-    database: Database, wanted: Mapping[str, Sequence[str]], interval: float
+    looks: Iterator[Looked], wanted: Mapping[str, Sequence[str]], interval: float
 ) -> int:
     """Waits until all jobs are over and then says so as JSON."""
-    looked = ask(database, wanted)
+    looked = next(looks)
     while not _is_over(_lines(looked, wanted)):
         time.sleep(interval)
-        looked = ask(database, wanted)
+        looked = next(looks)
     say(dumps(list(_objects(looked, wanted))))
     return shown.verdict(sight.state for _, _, sight in _lines(looked, wanted))
 
 
 def watch_until_over(
-    database: Database, wanted: Mapping[str, Sequence[str]], interval: float
+    looks: Iterator[Looked], wanted: Mapping[str, Sequence[str]], interval: float
 ) -> int:
     """Shows jobs until all are over; on a terminal as a table that changes in place, elsewhere each
     change as a line. The exit code tells what became of them."""
     # A dumb terminal can't go back to a line.
     if sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        return _watch_on_terminal(database, wanted, interval)
+        return _watch_on_terminal(looks, wanted, interval)
     before: dict[str, tuple[str, ...]] = {}
     while True:
-        lines = list(_lines(ask(database, wanted), wanted))
+        lines = list(_lines(next(looks), wanted))
         for invocation, job, sight in lines:
             cells = shown.row(invocation, job, sight, time.time())
             # The time that has passed is no change.
@@ -106,15 +121,18 @@ def watch_until_over(
         time.sleep(interval)
 
 
-def ask(database: Database, wanted: Mapping[str, Sequence[str]]) -> Looked:
-    """What has become of these runs."""
+def looking(database: Database, known: Sequence[Invocation]) -> Iterator[Looked]:
+    """What has become of these runs, each time that it is asked for."""
     from evalc.runner.watching import look
 
-    return look(database, list(wanted))
+    while True:
+        looked = look(database, known)
+        known = looked.invocations
+        yield looked
 
 
 def _watch_on_terminal(
-    database: Database, wanted: Mapping[str, Sequence[str]], interval: float
+    looks: Iterator[Looked], wanted: Mapping[str, Sequence[str]], interval: float
 ) -> int:
     from rich.console import Console
     from rich.live import Live
@@ -122,7 +140,7 @@ def _watch_on_terminal(
     console = Console(highlight=False)
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            lines = list(_lines(ask(database, wanted), wanted))
+            lines = list(_lines(next(looks), wanted))
             over = _is_over(lines)
             next_look = time.monotonic() + interval
             while True:
@@ -182,8 +200,9 @@ def _lines(looked: Looked, wanted: Mapping[str, Sequence[str]]) -> Iterator[Line
     from evalc.runner.watching import as_known
 
     for invocation in looked.invocations:
+        mine = frozenset(wanted[invocation.id])
         for job, sight in zip(invocation.jobs, as_known(looked, invocation), strict=True):
-            if job.id in wanted[invocation.id]:
+            if job.id in mine:
                 yield invocation, job, sight
 
 
@@ -191,8 +210,9 @@ def _objects(looked: Looked, wanted: Mapping[str, Sequence[str]]) -> Iterator[di
     from evalc.runner.watching import as_known
 
     for invocation in looked.invocations:
+        mine = frozenset(wanted[invocation.id])
         whole = shown.invocation_object(invocation, as_known(looked, invocation))
-        whole["jobs"] = [job for job in whole["jobs"] if job["job"] in wanted[invocation.id]]
+        whole["jobs"] = [job for job in whole["jobs"] if job["job"] in mine]
         yield whole
 
 

@@ -217,10 +217,10 @@ def _submit(
 
 
 def _wait(database: Database, done: Sequence[Invocation], *, as_json: bool) -> int:
-    from evalc.cli.runs.status import tell_in_the_end, watch_until_over
+    from evalc.cli.runs.status import follow
 
     wanted = {one.id: [job.id for job in one.jobs] for one in done}
-    return (tell_in_the_end if as_json else watch_until_over)(database, wanted, 5.0)
+    return follow(database, done, wanted, 5.0, as_json=as_json)
 
 
 def _tell(done: Iterable[Invocation], *, as_json: bool) -> int:

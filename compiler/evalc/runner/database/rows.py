@@ -7,6 +7,8 @@ Python has them as surrogates) is stored as bytes, so that nothing is lost and n
 from __future__ import annotations
 
 import json
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evalc.backends.running import Sight, State
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 Row: TypeAlias = "dict[str, Any]"
+_FIRST = itemgetter(0)
 
 
 def stored(value: Any) -> Any:
@@ -31,10 +34,11 @@ def stored(value: Any) -> Any:
 
 def named(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
     """A row by the names of its columns, each with the value that was given for it."""
-    return {
-        column[0]: value.decode(errors="surrogatepass") if isinstance(value, bytes) else value
-        for column, value in zip(cursor.description, values, strict=True)
-    }
+    row = dict(zip(map(_FIRST, cursor.description), values, strict=True))
+    for name, value in row.items():
+        if type(value) is bytes:
+            row[name] = value.decode(errors="surrogatepass")
+    return row
 
 
 def insert(db: sqlite3.Connection, table: str, columns: Row) -> None:
@@ -72,15 +76,20 @@ def sight_columns(sight: Sight) -> Row:
 def sight_of(row: Row) -> Sight:
     """What was last seen of a job."""
     state = State(row["state"])
-    native = tuple(json.loads(row["native"]))
+    native = _texts(row["native"])
     same = ("reason", "attempt", "attempts", "began", "ended", "node", "done", "total")
     return Sight(state=state, native=native, **{name: row[name] for name in same})
 
 
 def job_of(row: Row) -> JobRow:
     """A job."""
-    steps = tuple(json.loads(row["steps"]))
-    return JobRow(row["number"], row["id"], steps, sight_of(row), row["seen"])
+    return JobRow(row["number"], row["id"], _texts(row["steps"]), sight_of(row), row["seen"])
+
+
+@lru_cache(maxsize=1 << 14)
+def _texts(stored: str) -> tuple[str, ...]:
+    """Texts that a column holds as JSON. A command reads the same jobs before and after it asks."""
+    return tuple(json.loads(stored))
 
 
 def owner_columns(owner: Owner) -> Row:

@@ -240,12 +240,21 @@ class Database:
         with self._writing() as db:
             now = time.time()
             looked = now if looked is None else looked
+            # Most looks at most jobs show what the one before has shown.
+            seen = []
             for invocation, of_jobs in sights.items():
                 rows = db.execute("SELECT * FROM jobs WHERE invocation = ?", (invocation,))
                 for row in rows.fetchall():
                     sight = of_jobs.get(row["id"])
-                    if sight is not None and not _is_old_news(row, sight, looked, now):
-                        _record(db, row, sight, looked)
+                    if sight is None or _is_old_news(row, sight, looked, now):
+                        continue
+                    changed = _changes(row, sight)
+                    if changed:
+                        _record(db, row, sight, looked, changed)
+                    if sight.state is not State.UNKNOWN:
+                        seen.append((looked, invocation, row["number"]))
+            query = "UPDATE jobs SET seen = ? WHERE invocation = ? AND number = ?"
+            db.executemany(query, seen)
 
     def note(self, invocation: str, what: str, text: str = "", job: str | None = None) -> None:
         """Adds to the history of a run that something happened; ``what`` is a word for it."""
@@ -399,15 +408,16 @@ def _is_old_news(row: Row, sight: Sight, looked: float, now: float) -> bool:
     return row["seen"] is not None and looked < row["seen"] <= now
 
 
-def _record(db: sqlite3.Connection, row: Row, sight: Sight, looked: float) -> None:
-    """Changes a job's row to what was seen, with its attempts and its history."""
+def _changes(row: Row, sight: Sight) -> Row:
+    """The columns in which a job's row does not tell what was seen, with what was."""
     columns = sight_columns(sight)
-    changed = {name: value for name, value in columns.items() if row[name] != value}
-    if sight.state is not State.UNKNOWN:
-        changed["seen"] = looked
+    return {name: value for name, value in columns.items() if row[name] != value}
+
+
+def _record(db: sqlite3.Connection, row: Row, sight: Sight, looked: float, changed: Row) -> None:
+    """Changes a job's row to what was seen, with its attempts and its history."""
     invocation, job = row["invocation"], row["id"]
-    if changed:
-        update(db, "jobs", changed, {"invocation": invocation, "id": job})
+    update(db, "jobs", changed, {"invocation": invocation, "id": job})
     if changed.keys() & {"state", "native", "attempt"}:
         _record_attempts(db, invocation, job, sight, looked)
     if "state" in changed:

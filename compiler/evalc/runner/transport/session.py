@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import secrets
 import selectors
 import shutil
 import signal
@@ -101,7 +100,7 @@ class Session:
         timeout: float | None = None,
         said: Callable[[str], None] | None = None,
     ) -> None:
-        token = secrets.token_hex(12)
+        token = os.urandom(12).hex()
         program = quoting.program(script, arguments, dict(env or {}), token)
         self._host = host
         self._why = why

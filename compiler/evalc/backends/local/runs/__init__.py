@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalc.backends.local.options import Options
-from evalc.backends.local.runs.diagnosis import inquiry
 from evalc.backends.local.runs.judge import judge
 from evalc.backends.local.runs.seen import read_all
 from evalc.backends.running import Sight, State, Stopped, Unreachable
@@ -39,6 +38,8 @@ class LocalRuns:
 
     def checks(self, bundle: Path, needs: Needs) -> Inquiry:
         """See there."""
+        from evalc.backends.local.runs.diagnosis import inquiry
+
         del bundle
         return inquiry(needs)
 

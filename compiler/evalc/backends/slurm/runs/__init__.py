@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from evalc.backends.running import Sight, State, Stopped, Unreachable, whole_number
 from evalc.backends.slurm.runs import journal, seen
-from evalc.backends.slurm.runs.diagnosis import inquiry
 from evalc.backends.slurm.runs.judge import Evidence, judge
 from evalc.resources import read_template
 
@@ -38,6 +37,8 @@ class SlurmRuns:
     """See :class:`evalc.backends.running.Runs`."""
 
     def checks(self, bundle: Path, needs: Needs) -> Inquiry:
+        from evalc.backends.slurm.runs.diagnosis import inquiry
+
         return inquiry(bundle, needs)
 
     def secrets_files(self, run: Run, secrets: Mapping[str, str]) -> Mapping[str, bytes]:
@@ -183,10 +184,10 @@ def _judge(found: Seen, number: int, run: Run, position: int) -> Sight:
 
     places = script, f"{folder}/sbatch_array.sh#{position}"
     done, total = _samples(found, number, job)
-    accounts = found.accounts
-    if accounts is not None:
+    accounts = None
+    if found.accounts is not None:
         # Where ids have begun anew, another job has this one's.
-        accounts = {id_: row for id_, row in accounts.items() if row.place in (home, folder)}
+        accounts = found.accounts.get(folder, {}) | found.accounts.get(home, {})
     return judge(
         Evidence(
             chain=journal.read(found.files.get(("journal", number, task), "")),

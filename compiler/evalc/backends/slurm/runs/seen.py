@@ -38,8 +38,9 @@ class Seen:
     host's time, in seconds since 1970. ``queue`` is what the controller knows, by the script that
     it runs, with ``#`` and its number for an array's element; ``unasked`` are the words in which
     the controller could not be asked. ``unaccounted`` are the same of the accounting, which was not
-    needed when ``accounts`` is None. ``files`` are texts by the kind of file, the run and the task,
-    which is empty for a file of the run's own.
+    needed when ``accounts`` is None; it tells of jobs by the folder that they were submitted from
+    and by their ids. ``files`` are texts by the kind of file, the run and the task, which is empty
+    for a file of the run's own.
     """
 
     submitted: int = 0
@@ -47,7 +48,7 @@ class Seen:
     unasked: str = ""
     queue: dict[str, list[Row]] = field(default_factory=dict)
     unaccounted: str = ""
-    accounts: dict[str, Row] | None = None
+    accounts: dict[str, dict[str, Row]] | None = None
     folders: dict[int, str] = field(default_factory=dict)
     shared: set[int] = field(default_factory=set)
     files: dict[tuple[str, int, str], str] = field(default_factory=dict)
@@ -88,7 +89,7 @@ def _take(seen: Seen, title: list[str], content: str) -> None:
         case ["queue", code]:
             seen.unasked = _words(content, code, "squeue")
         case ["accounting", "0"]:
-            seen.accounts = {row.id: row for row in _rows(content)}
+            seen.accounts = _by_place(content)
         case ["accounting", code]:
             seen.unaccounted = _words(content, code, "sacct")
         case ["run", number, how]:
@@ -107,6 +108,13 @@ def _rows(content: str) -> list[Row]:
             id_, state, start, end, nodes, reason, place = fields
             times = _time(start), _time(end)
             found.append(Row(id_, state, *times, nodes, reason, _AFTER.sub("", place)))
+    return found
+
+
+def _by_place(content: str) -> dict[str, dict[str, Row]]:
+    found: dict[str, dict[str, Row]] = {}
+    for row in _rows(content):
+        found.setdefault(row.place, {})[row.id] = row
     return found
 
 
