@@ -57,14 +57,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import make_config
+import peer
+from peer import CannotMeasureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build"
-PEER = "nemo-evaluator-launcher"
-PEER_VERSION = "0.2.6"
 PEER_SIZES = (3, 100)
 BARE = "python -c pass"
 HELP_RUNS = 21  # these take milliseconds
@@ -78,10 +78,6 @@ SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     "<": operator.lt,
 }
-
-
-class CannotMeasureError(Exception):
-    """Something that has to work before it can be timed does not."""
 
 
 @dataclass(frozen=True)
@@ -199,23 +195,6 @@ def evalc() -> str:
     return str(script)
 
 
-def peer(venv: Path) -> str:
-    """The peer's console script, of the version that is compared; installs it when it is absent."""
-    script = venv / "bin" / PEER
-    if not script.exists():
-        sys.stderr.write(f"installing {PEER} {PEER_VERSION} in {venv}\n")
-        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, f"{PEER}=={PEER_VERSION}"], check=True)
-    ask = f"from importlib.metadata import version; print(version({PEER!r}))"
-    found = subprocess.run(
-        [str(venv / "bin" / "python"), "-c", ask], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    if found != PEER_VERSION:
-        raise CannotMeasureError(f"{venv} has {PEER} {found or 'not at all'}, not {PEER_VERSION}")
-    return str(script)
-
-
 def make_model(bundle: Path, model: Path) -> None:
     """What the floor is given in place of a compiler, from evalc's bundle; see there."""
     plan = json.loads((bundle / "plan.json").read_bytes())
@@ -274,7 +253,7 @@ def compile_contest(tasks: int, options: argparse.Namespace, scratch: Path) -> l
 
     def peer_argv(file: Path, _run: int) -> list[str]:
         # It makes a folder of its own for each run.
-        return [peer(options.peer_venv), "run", "--config", str(file), "--dry-run"]
+        return [peer.script(options.peer_venv), "run", "--config", str(file), "--dry-run"]
 
     contestants = [Contestant("evalc", compile_argv), Contestant("floor", floor_argv)]
     against_peer = options.peer and tasks in PEER_SIZES
@@ -371,9 +350,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--no-peer", dest="peer", action="store_false", help="leave it out")
-    parser.add_argument(
-        "--peer-venv", type=Path, default=BUILD / "benchmark-peer", help="default: %(default)s"
-    )
+    parser.add_argument("--peer-venv", type=Path, default=peer.VENV, help="default: %(default)s")
     parser.add_argument(
         "--scratch", type=Path, default=scratch_folder(), help="default here: %(default)s"
     )
@@ -384,7 +361,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def measure(options: argparse.Namespace) -> list[Median]:
     """All contests."""
     if options.peer:
-        peer(options.peer_venv)
+        peer.script(options.peer_venv)
     options.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=options.scratch) as name:
         scratch = Path(name)
@@ -393,7 +370,7 @@ def measure(options: argparse.Namespace) -> list[Median]:
         warm.write_text(make_config.config(3), encoding="utf-8")
         timed([evalc(), "compile", str(warm), "--out", str(scratch / "warm")], scratch)
         if options.peer:
-            timed([peer(options.peer_venv), "--help"], scratch)
+            timed([peer.script(options.peer_venv), "--help"], scratch)
         medians = help_contest(scratch)
         for tasks in options.sizes:
             medians += compile_contest(tasks, options, scratch)

@@ -1,6 +1,7 @@
 """How fast `evalc submit` and `evalc status` are, as ratios, and whether the bars are met.
 
     .venv/bin/python benchmarks/runner.py [--sizes 1,100,500] [--tracked 1000] [--runs N]
+                                          [--no-peer] [--peer-venv DIR]
                                           [--scratch DIR] [--json]
 
 They are timed on the tests' own Slurm cluster, which is a real one, through the tests' own sshd on
@@ -13,6 +14,9 @@ another that follows it.
 - `evalc status`, as a whole process, is compared with one bare `squeue` over ssh, both of as
   many jobs as are tracked, once with a connection that both open (new), and once with one that both
   find open (shared).
+- The peer's commands, of nemo-evaluator-launcher 0.2.6 in a virtual environment of its own, are run
+  beside evalc's of the same name: both submit the same config of three tasks to the cluster, ask
+  for it, list it and stop it. There is no bar; a ratio below 1 says that evalc is the faster.
 
 What is compared runs in turns, so that a machine that is busy for a while is busy for both; the
 first round does not count. Figures are medians of `--runs` wall times: most of the work is that of
@@ -31,6 +35,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import getpass
 import json
 import os
 import platform
@@ -45,6 +50,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import peer
+from peer import CannotMeasureError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -53,6 +61,7 @@ if TYPE_CHECKING:
 
     Ran = subprocess.CompletedProcess[str]
 
+EVALC = (sys.executable, "-m", "evalc")
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 # What people would type, in a copy of the bundle.
 LOOP = (
@@ -64,15 +73,34 @@ IN_MEMORY = Path("/dev/shm")  # where Linux has it; a folder of our own is made 
 SUBMIT, LOOP_NAME = "evalc submit", "loop of sbatch"
 STATUS, SQUEUE = "evalc status", "squeue over ssh"
 NEW, SHARED = "new", "shared"  # connections
+# As users of either write it. The jobs are held: nothing in them would find its container here.
+FOR_BOTH = """\
+defaults:
+  - execution: slurm/default
+  - deployment: none
+  - _self_
+execution:
+  hostname: testhost
+  username: {user}
+  account: research
+  partition: batch
+  output_dir: {results}
+  walltime: "00:10:00"
+  sbatch_extra_flags: {{hold: true}}
+target:
+  api_endpoint: {{url: http://127.0.0.1:9/v1/chat/completions, model_id: example}}
+evaluation:
+  tasks:
+    - name: lm-evaluation-harness.ifeval
+    - name: lm-evaluation-harness.gsm8k_cot_instruct
+    - name: lm-evaluation-harness.mmlu_pro
+"""
+TASKS_FOR_BOTH = 3
 
 
 def scratch_folder() -> Path:
     """Where bundles and runs are unless it is said: in memory, or with other temporary files."""
     return IN_MEMORY if IN_MEMORY.is_dir() else Path(tempfile.gettempdir())
-
-
-class CannotMeasureError(Exception):
-    """Something that has to work before it can be timed does not."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +154,7 @@ class Bed:
 
     def evalc(self, *words: str | Path, codes: Sequence[int] = (0,)) -> Ran:
         """Runs evalc to its end, on the machine from which ssh leads to the cluster."""
-        return self.on_laptop(sys.executable, "-m", "evalc", *words, codes=codes)
+        return self.on_laptop(*EVALC, *words, codes=codes)
 
     def on_laptop(self, *words: str | Path, codes: Sequence[int] = (0,)) -> Ran:
         """Runs a command on that machine."""
@@ -297,6 +325,51 @@ def status_contest(bed: Bed, jobs: int, runs: int) -> list[Median]:
     return medians
 
 
+def peer_contest(bed: Bed, script: str, runs: int) -> list[Median]:
+    """What both have commands for, in turns; one round for nothing."""
+    config = bed.scratch / "both.yaml"
+    config.write_text(FOR_BOTH.format(results=bed.results, user=getpass.getuser()))
+    home = bed.scratch / "home"
+    home.mkdir()
+    env = {**bed.env, "HOME": str(home), "NEMO_EVALUATOR_TELEMETRY_LEVEL": "0"}
+    walls: dict[str, list[float]] = {}
+
+    def timed(name: str, *words: str | Path, codes: Sequence[int] = (0,)) -> str:
+        start = time.perf_counter()
+        ran = _run(words, bed.scratch, env, codes)
+        walls.setdefault(name, []).append(time.perf_counter() - start)
+        return ran.stdout
+
+    def ours() -> None:
+        told = timed("evalc run", *EVALC, "run", config, "--json")
+        id_ = json.loads(told)[0]["invocation"]
+        timed("evalc status", *EVALC, "status", id_, codes=(4,))
+        timed("evalc ls runs", *EVALC, "ls", "runs")
+        timed("evalc kill", *EVALC, "kill", id_)
+
+    def theirs() -> None:
+        timed("peer run", script, "run", "--config", config)
+        (noted,) = (home / ".nemo-evaluator/run_configs").iterdir()
+        id_ = noted.name.partition("_")[0]
+        timed("peer status", script, "status", id_)
+        timed("peer ls runs", script, "ls", "runs")
+        timed("peer kill", script, "kill", id_)
+        shutil.rmtree(home / ".nemo-evaluator")
+
+    for _round in range(runs + 1):
+        for one in (ours, theirs):
+            bed.disconnect()
+            one()
+            bed.expect(0)
+            bed.clear()
+    return [
+        Median(name, "own", TASKS_FOR_BOTH, runs, statistics.median(had[1:]), min(had[1:]))
+        for command in ("run", "status", "ls runs", "kill")
+        for name in (f"evalc {command}", f"peer {command}")
+        for had in (walls[name],)
+    ]
+
+
 @contextmanager
 def test_bed(scratch: Path) -> Iterator[Bed]:
     """The cluster and the server for the time of the block."""
@@ -326,6 +399,8 @@ def measure(options: argparse.Namespace) -> list[Median]:
             medians += submit_contest(bed, jobs, options.runs)
         if options.tracked:
             medians += status_contest(bed, options.tracked, options.runs)
+        if options.peer:
+            medians += peer_contest(bed, peer.script(options.peer_venv), options.runs)
         return medians
 
 
@@ -377,6 +452,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--tracked", type=int, default=1000, help="jobs to ask for, 0: none; default: %(default)s"
     )
     parser.add_argument("--runs", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--no-peer", dest="peer", action="store_false", help="leave it out")
+    parser.add_argument("--peer-venv", type=Path, default=peer.VENV, help="default: %(default)s")
     parser.add_argument(
         "--scratch", type=Path, default=scratch_folder(), help="default here: %(default)s"
     )
