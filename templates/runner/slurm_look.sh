@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What there is to know of runs on Slurm, for evalc to judge: their folders are on standard input, each
-# ended by a NUL. Sent to the host; it needs nothing of a bundle there.
+# ended by a NUL. Sent to the host after slurm_place.sh; it needs nothing of a bundle there.
 #
 # What it prints are blocks: a line that names the block, its content with a tab before each line, and an
 # empty line. A content whose last line was cut has no empty line behind it.
@@ -52,10 +52,12 @@ _doubted=''
 declare -A _queued=()
 
 printf 'now\n\t%(%s)T\n\n' -1
-_folders=()
+_folders=() _gone=()
 while IFS= read -r -d '' _folder; do
-  # As Slurm calls it, which knows no links.
-  if cd -- "$_folder" 2>/dev/null; then _folders+=("$PWD"); else _folders+=(''); fi
+  # What is gone may have jobs in the queue.
+  if evalc_find_place "$_folder"; then _gone+=(''); else _gone+=(1); fi
+  # shellcheck disable=SC2154 # slurm_place.sh has set it
+  _folders+=("$_place")
 done
 
 # First of all: what ends while this works is then in the journals, which are read after it.
@@ -63,9 +65,7 @@ _code=0
 _queue=$(evalc_ask squeue --me -h -r -t all -o '%i|%T|%S|%e|%N|%r|%o') || _code=$?
 if [ "$_code" -eq 0 ]; then
   # The user's other jobs are nobody's business.
-  _queue=$(printf '%s\n' "$_queue" | grep -F -f <(for _folder in "${_folders[@]}"; do
-    [ -z "$_folder" ] || printf '|%s/\n' "$_folder"
-  done))
+  _queue=$(printf '%s\n' "$_queue" | grep -F -f <(printf '|%s/\n' "${_folders[@]}"))
   while IFS='|' read -r _id _; do
     case $_id in '' | *[!0-9_]*) ;; *) _queued[$_id]=1 ;; esac
   done <<<"$_queue"
@@ -74,7 +74,10 @@ evalc_block "queue $_code" "$_queue"
 
 for _i in "${!_folders[@]}"; do
   _folder=${_folders[_i]}
-  [ -n "$_folder" ] || continue
+  if [ -n "${_gone[_i]}" ]; then
+    evalc_block "run $_i gone" "$_folder"
+    continue
+  fi
   _how=tasks
   [ ! -f "$_folder/sbatch_all.sh" ] || _how=shared
   evalc_block "run $_i $_how" "$_folder"

@@ -282,6 +282,23 @@ def test_kill_and_resume(evalc: Runner) -> None:
     wait_for(lambda: set(states(evalc, id_)) == {"completed"})
 
 
+def test_kill_after_somebody_deleted_the_folder(evalc: Runner) -> None:
+    evalc("run", "suite.yaml")
+    (run,) = json.loads(evalc("ls", "runs", "--json").stdout)
+    id_ = run["invocation"]
+    shutil.rmtree(run["folder"])
+    assert set(states(evalc, id_)) <= {"running", "pending", "unknown"}
+    killed = evalc("kill", id_).stdout
+    assert killed.count("its folder is gone") == len(TASKS)
+    assert evalc.queued() == []
+    # Nobody can ask about it any more, and nothing of it is left: it is over.
+    assert set(states(evalc, id_)) == {"cancelled"}
+    assert "nothing is under way" in evalc("status").stderr
+    natives = [job["native_ids"] for job in evalc.jobs(id_)]
+    assert natives == [job["native_ids"] for job in run["jobs"]]
+    assert "submit the bundle anew" in evalc("resume", id_, code=1).stderr
+
+
 def states(evalc: Runner, id_: str) -> Sequence[str]:
     return [job["state"] for job in evalc.jobs(id_)]
 

@@ -341,6 +341,38 @@ def test_stop_links_that_were_queued_beforehand(lab: Lab) -> None:
     assert made.sight().state is State.CANCELLED, made.bundle.everything()
 
 
+@pytest.mark.parametrize("how", ["tasks", "shared", "array"])
+def test_stop_what_has_lost_its_folder(lab: Lab, how: str) -> None:
+    """Slurm still tells the path of the script. It stops what runs, what waits, and nothing else."""
+    other = held(lab, "alpha")
+    other.submit()
+    shared = {"sharing": "shared"} if how == "shared" else {}
+    bundle = lab.bundle(lab.task(), name="lost", execution={**shared, "array": how == "array"})
+    made = Submission(bundle)
+    # The folder that was asked for, and the one that Slurm knows.
+    link = lab.folder / "link"
+    link.symlink_to(lab.folder)
+    made.run = replace(made.run, folder=str(link / "lost"))
+    made.submit()
+    bundle.runs()
+    bundle.says("successor", "" if how == "shared" else "alpha")
+    before = made.sight()
+    gone = bundle.folder.rename(lab.folder / "elsewhere")
+    sight = made.sight()
+    assert (sight.state, sight.reason) == (State.RUNNING, "its folder is gone")
+    assert sight.native == before.native
+    stopped = made.cancel()["alpha"]
+    assert stopped.done, stopped
+    assert [what.partition(" job ")[0] for what in stopped.what[:-1]] == ["cancelled"] * 2, stopped
+    assert stopped.what[-1] == "its folder is gone: looked for by its script's path"
+    wait_for(lambda: lab.cluster.queue() == list(other.sight().native))
+    again = made.cancel()["alpha"]
+    assert again.done
+    assert again.what[-1].endswith("nothing of it is in the queue")
+    assert made.sight().state is State.UNKNOWN
+    assert gone.exists()
+
+
 def test_stop_what_is_over_or_never_began(lab: Lab) -> None:
     made = Submission(
         lab.bundle(lab.command("true"), lab.command("true", name="beta")), "alpha", "beta"

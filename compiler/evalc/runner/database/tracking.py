@@ -402,6 +402,11 @@ def _is_old_news(row: Row, sight: Sight, looked: float, now: float) -> bool:
 def _record(db: sqlite3.Connection, row: Row, sight: Sight, looked: float) -> None:
     """Changes a job's row to what was seen, with its attempts and its history."""
     columns = sight_columns(sight)
+    if sight.state is State.UNKNOWN:
+        # What was seen of it before stays as it was.
+        nothing = sight_columns(Sight(State.UNKNOWN))
+        told = {name: value for name, value in columns.items() if value != nothing[name]}
+        columns = {"state": columns["state"], "reason": sight.reason, **told}
     changed = {name: value for name, value in columns.items() if row[name] != value}
     if sight.state is not State.UNKNOWN:
         changed["seen"] = looked

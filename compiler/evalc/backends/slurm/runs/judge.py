@@ -110,6 +110,7 @@ def _live(seen: Evidence, live: list[Row]) -> Sight:
     def rank(row: Row) -> int:
         return 0 if row.state in _WAITING else 1 if row.state == "COMPLETING" else 2
 
+    lost = "" if seen.there else "its folder is gone"
     row = max(live, key=rank)
     # By hand after a chain's end: a new chain, whose first attempt writes so.
     attempts = 0 if chain.closed else chain.attempts
@@ -117,9 +118,9 @@ def _live(seen: Evidence, live: list[Row]) -> Sight:
         reason = _REASONS.get(row.reason, row.reason)
         if attempts:
             reason = f"waits to go on as attempt {attempts + 1}" + (reason and f": {reason}")
-        return _sight(seen, State.PENDING, reason, attempt=attempts)
+        return _sight(seen, State.PENDING, lost or reason, attempt=attempts)
     known = any(link.job == row.id for link in chain.links.values())
-    reason = "" if row.state == "RUNNING" else f"Slurm says {row.state}"
+    reason = lost if row.state == "RUNNING" else f"Slurm says {row.state}"
     return _sight(
         seen, State.RUNNING, reason, attempt=attempts + (not known), node=row.nodes,
         began=chain.began or row.start,
@@ -221,7 +222,9 @@ def _sight(
     began: float | None = None, ended: float | None = None,
 ) -> Sight:  # fmt: skip
     chain = seen.chain
-    new = (row.id for row in seen.queue if row.id not in chain.earlier.union(chain.ids))
+    new = [row.id for row in seen.queue if row.id not in chain.earlier.union(chain.ids)]
+    # In the queue they stand by their priorities.
+    new.sort(key=lambda id_: int(id_.partition("_")[0]))
     return Sight(
         state=state,
         reason=reason,

@@ -38,8 +38,9 @@ class Seen:
     host's time, in seconds since 1970. ``queue`` is what the controller knows, by the script that
     it runs, with ``#`` and its number for an array's element; ``unasked`` are the words in which
     the controller could not be asked. ``unaccounted`` are the same of the accounting, which was not
-    needed when ``accounts`` is None. ``files`` are texts by the kind of file, the run and the task,
-    which is empty for a file of the run's own.
+    needed when ``accounts`` is None. ``folders`` are the runs', as Slurm calls them; those of
+    ``lost`` are not there, or can't be read. ``files`` are texts by the kind of file, the run and
+    the task, which is empty for a file of the run's own.
     """
 
     submitted: int = 0
@@ -50,6 +51,7 @@ class Seen:
     accounts: dict[str, Row] | None = None
     folders: dict[int, str] = field(default_factory=dict)
     shared: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
     files: dict[tuple[str, int, str], str] = field(default_factory=dict)
 
 
@@ -94,6 +96,7 @@ def _take(seen: Seen, title: list[str], content: str) -> None:
         case ["run", number, how]:
             seen.folders[int(number)] = content.rstrip("\n")
             seen.shared |= {int(number)} if how == "shared" else set()
+            seen.lost |= {int(number)} if how == "gone" else set()
         case [kind, number, *task]:
             seen.files[kind, int(number), "".join(task)] = content
 
