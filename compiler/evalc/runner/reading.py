@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 # $1 is the folder, $2 how many lines, $3 'follow' or nothing; then patterns, which only an unquoted
-# word is taken for. tail names the files when there are several.
+# word is taken for. tail names the files when there are several. sshd tells a command without a
+# terminal of no lost connection, and a tail that has nothing to write does not notice that nobody
+# reads. So somebody waits for the end of standard input, which goes with evalc or the connection.
 _TAIL = """\
 cd -- "$1" 2>/dev/null || exit 71
 lines=$2 follow=$3
@@ -30,7 +32,13 @@ for pattern in "$@"; do
 done
 [ ${#files[@]} -gt 0 ] || exit 0
 [ "$lines" -gt 0 ] || lines=+1
-tail -n "$lines" ${follow:+-F} -- "${files[@]/#/./}" 2>/dev/null
+[ -n "$follow" ] || exec tail -n "$lines" -- "${files[@]/#/./}" 2>/dev/null
+exec 3<&0
+tail -n "$lines" -F -- "${files[@]/#/./}" 3<&- 2>/dev/null &
+tail=$!
+{ read -r -u 3; kill "$tail"; } >/dev/null 2>&1 &
+wait "$tail"
+kill $! 2>/dev/null
 """
 
 
@@ -49,7 +57,7 @@ def follow_logs(
     )
     arguments = (invocation.folder, str(tail), "follow" if follow else "", *patterns)
     try:
-        with host_of(invocation).stream(_TAIL, *arguments) as session:
+        with host_of(invocation).stream(_TAIL, *arguments, held=follow) as session:
             while piece := session.read(_CHUNK):
                 yield piece
     except Unreachable as error:
