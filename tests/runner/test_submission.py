@@ -66,7 +66,7 @@ class Runner:
     def __init__(self, cluster: Cluster, server: Sshd, folder: Path) -> None:
         self.cluster = cluster
         self.folder = folder
-        self.results = cluster.folder / folder.name
+        self.results = cluster.folder / f'{folder.name} it\'s "an é"'
         self.faults = folder / "faults"
         tools = folder / "bin"
         for made in (self.faults, tools):

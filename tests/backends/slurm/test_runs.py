@@ -431,7 +431,7 @@ def test_each_job_keeps_the_secrets_that_it_needs(lab: Lab) -> None:
 
 def test_a_folder_whose_name_is_hard_to_quote(lab: Lab) -> None:
     made = held(lab)
-    hard = lab.folder / 'it\'s "a" $(touch owned) `id`; # é | %j [x]* --after 3'
+    hard = lab.folder / 'it\'s "a" $(touch owned) `id`; # é 漢 | [x]* {a,b} --after 3'
     made.bundle.folder.rename(hard)
     link = lab.folder / "link"
     link.symlink_to(hard)
@@ -445,6 +445,26 @@ def test_a_folder_whose_name_is_hard_to_quote(lab: Lab) -> None:
         assert lab.cluster.queue() == []
         assert {sight.state for sight in made.poll().values()} == {State.CANCELLED}
     assert list(lab.folder.rglob("owned")) == []
+    # Jobs run there, too.
+    command = lab.bundle(lab.command("true"), name="other")
+    made = Submission(command)
+    made.run = replace(made.run, folder=str(command.folder.rename(hard / "run")))
+    made.submit()
+    wait_for(lambda: made.sight().state.is_end)
+    assert made.sight().state is State.COMPLETED
+    (log,) = made.runs.logs(made.run, "alpha", "job")[-1:]
+    assert len(list((hard / "run").glob(log))) == 1
+
+
+@pytest.mark.parametrize("name", ["100% mine", "pct%%j", "back\\slash"])
+def test_a_folder_whose_name_is_a_pattern_to_slurm(lab: Lab, name: str) -> None:
+    """No job could write its log there, and none is submitted."""
+    made = held(lab, "alpha")
+    made.run = replace(made.run, folder=str(made.bundle.folder.rename(lab.folder / name)))
+    sight = made.submit()["alpha"]
+    assert sight.state is State.FAILED
+    assert sight.reason.startswith("not submitted: Slurm takes '%' and '\\' in the path")
+    assert lab.cluster.queue() == []
 
 
 def test_how_many_samples_there_are(lab: Lab) -> None:

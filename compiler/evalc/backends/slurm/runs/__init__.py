@@ -79,10 +79,11 @@ class SlurmRuns:
                 continue
             sight = _judge(found, 0, run, position)
             words = refused.get(job.id) or refused.get("all tasks") or refused.get("the array")
+            why = words and f"Slurm refused it: {words}"
             if sight.state is State.SUBMITTING:
-                words = words or _last_words(ran)
-            if words is not None and not sight.state.is_end and not sight.native:
-                sight = Sight(State.FAILED, f"Slurm refused it: {words}", attempts=sight.attempts)
+                why = why or f"not submitted: {_last_words(ran)}"
+            if why is not None and not sight.state.is_end and not sight.native:
+                sight = Sight(State.FAILED, why, attempts=sight.attempts)
             sights[job.id] = sight
         return sights
 
