@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -280,6 +281,18 @@ def test_kill_and_resume(evalc: Runner) -> None:
     wait_for(lambda: states(evalc, id_) == ["cancelled", "completed", "cancelled"])
     evalc("resume", id_)
     wait_for(lambda: set(states(evalc, id_)) == {"completed"})
+
+
+def test_an_output_dir_that_the_nodes_do_not_share(evalc: Runner) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        evalc.write_config(output_dir=folder, resume={"strategy": "self"})
+        told = evalc("run", "suite.yaml", "--wait", code=1)
+        assert told.stdout.count("failed") == len(TASKS)
+        assert told.stdout.count("output_dir has to be on a file system that all nodes share") == (
+            len(TASKS)
+        )
+        warned = evalc("doctor", "suite.yaml")
+    assert f"?     {folder} is on a disk of the machine that submits (tmpfs)" in warned.stdout
 
 
 def test_kill_after_somebody_deleted_the_folder(evalc: Runner) -> None:

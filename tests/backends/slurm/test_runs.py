@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -465,6 +468,23 @@ def test_a_folder_whose_name_is_a_pattern_to_slurm(lab: Lab, name: str) -> None:
     assert sight.state is State.FAILED
     assert sight.reason.startswith("not submitted: Slurm takes '%' and '\\' in the path")
     assert lab.cluster.queue() == []
+
+
+@pytest.mark.parametrize("how", ["self", "prequeued", "array"])
+def test_a_folder_that_the_nodes_do_not_have(lab: Lab, how: str) -> None:
+    """Slurm has no place to say why. All attempts are over at once, and it is said what it may be."""
+    resume = PREQUEUED if how == "prequeued" else {"strategy": "self"}
+    execution = {"resume": resume, "array": how == "array"}
+    made = Submission(lab.bundle(lab.task(), execution=execution), resume=resume)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        made.run = replace(made.run, folder=shutil.copytree(made.bundle.folder, f"{folder}/run"))
+        made.submit()
+        wait_for(lambda: made.sight().state.is_end)
+        lab.cluster.idle()
+        sight = made.sight()
+    assert sight.state is State.FAILED
+    assert re.search(r"could not be started on node n\d", sight.reason)
+    assert sight.reason.endswith("output_dir has to be on a file system that all nodes share")
 
 
 def test_how_many_samples_there_are(lab: Lab) -> None:

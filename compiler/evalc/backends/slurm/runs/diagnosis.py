@@ -30,6 +30,10 @@ _DIRECTIVE = re.compile(r"#SBATCH --([a-z-]+)(?:=(.*))?")
 _GPUS = re.compile(r"gpu(?::(?P<kind>[^:]*[^:\d][^:]*))?(?::(?P<count>\d+))?")
 # What AccountingStorageEnforce may say beside what makes Slurm insist on accounts.
 _LAX = frozenset(("none", "nojobs", "nosteps"))
+# File systems, as stat calls them, that are on a disk or in the memory of one machine.
+_OF_ONE_MACHINE = frozenset(
+    ("btrfs", "ext2/ext3", "f2fs", "jfs", "overlayfs", "ramfs", "reiserfs", "tmpfs", "xfs", "zfs")
+)
 # What every job needs where it is submitted; the other programs are for the nodes.
 _ESSENTIAL = frozenset(("sbatch", "srun"))
 
@@ -100,6 +104,7 @@ def _judge(
         for options in asked:
             # Scripts that differ in one thing are told of the others once.
             checks += [check for check in judge(options, answers) if check not in checks]
+    checks += _folder(answers)
     for image in images:
         if "$" in image or image.startswith("./"):
             checks.append(Check(Verdict.UNSURE, f"image {image} is known only when it runs"))
@@ -107,6 +112,15 @@ def _judge(
             what = f"image {image} is not looked for on the nodes"
             checks.append(Check(Verdict.UNSURE, what, "where it is missing, the job pulls it"))
     return checks
+
+
+def _folder(answers: Mapping[str, Ran]) -> Iterator[Check]:
+    """Whether the nodes may not have the folder of the results. Only they could tell for sure."""
+    kind = answers["kind"]
+    if kind.code == 0 and (name := kind.out.strip()) in _OF_ONE_MACHINE:
+        what = f"{answers['there'].out} is on a disk of the machine that submits ({name})"
+        todo = "unless the nodes get it from there, set execution.output_dir to one they share"
+        yield Check(Verdict.UNSURE, what, todo)
 
 
 def _tools(tools: Iterable[str], answers: Mapping[str, Ran]) -> Iterator[Check]:

@@ -42,6 +42,7 @@ _KINDS = {
     "finished": State.COMPLETED,
 }
 _WAS_CANCELLED = re.compile(r"job \S+ was cancelled\b")
+_NOT_LAUNCHED = "JobLaunchFailure"
 # Slurm's reasons that say nothing, or that a person would not understand.
 _REASONS = {
     "None": "",
@@ -156,6 +157,7 @@ def _gone(seen: Evidence, ended: list[Row]) -> Sight:
         text = f"job {job} ended ({word})" if word else f"job {job} ended"
         if word == "COMPLETED":
             text = f"job {job} ended, and left its tasks unfinished"
+        said = said or _why_not_begun(seen, job)
         return _over(seen, state, _failure(seen) or (f"{text}: {said}" if said else text))
     noted = seconds(chain.noted)
     begun = any(link.job == job for link in chain.links.values())
@@ -169,6 +171,19 @@ def _gone(seen: Evidence, ended: list[Row]) -> Sight:
         text = "nor does its accounting"
     reason = f"Slurm does not know job {job} any more, {text}; its journal does not tell its end"
     return _sight(seen, State.UNKNOWN, reason)
+
+
+def _why_not_begun(seen: Evidence, job: str) -> str:
+    """What to think of a job that Slurm could not start on its node. It says nothing else when it
+    can't open the job's log there, for which it has no place to say it."""
+    for row in (*seen.queue, *(seen.accounts or {}).values()):
+        if row.id == job and row.reason == _NOT_LAUNCHED:
+            where = f"node {row.nodes}" if row.nodes else "its node"
+            return (
+                f"it could not be started on {where} ({_NOT_LAUNCHED}); is the run's folder there? "
+                "output_dir has to be on a file system that all nodes share"
+            )
+    return ""
 
 
 def _word_of(seen: Evidence, job: str, link: Link | None, ended: list[Row]) -> str:
