@@ -94,14 +94,14 @@ class NotOurs(EvalcError):
 
 
 class Interrupted(HostLost):
-    """The host was lost while a bundle was being submitted to it."""
+    """The host, or its scheduler, was lost while a bundle was being submitted to it."""
 
     def __init__(self, invocation: str, cause: Unreachable) -> None:
         super().__init__(invocation, cause)
         self.hint = f"'evalc status {invocation}' tells what is there; 'evalc resume' goes on"
 
     def __str__(self) -> str:
-        return f"{self.cause.host} was lost while {self.invocation} was submitted: {self.cause.why}"
+        return f"{self.invocation} was not wholly submitted to {self.cause.host}: {self.cause.why}"
 
 
 def check(

@@ -141,7 +141,7 @@ def _is_shared(job: Job) -> bool:
 
 
 def _script(*names: str) -> str:
-    return "\n".join(read_template(f"runner/{name}") for name in names)
+    return "\n".join(read_template(f"runner/{name}") for name in ("slurm_path.sh", *names))
 
 
 def _since(runs: Sequence[Run]) -> str:

@@ -71,11 +71,11 @@ class Partition:
 
 def inquiry(bundle: Path, needs: Needs) -> Inquiry:
     """The cluster's programs and partitions, and this user's accounts."""
-    script = read_template("runner/slurm_doctor.sh")
+    scripts = [read_template(f"runner/{name}.sh") for name in ("slurm_path", "slurm_doctor")]
     images = () if needs.engine == "none" else needs.images
     return Inquiry(
-        script,
-        (),
+        "\n".join(scripts),
+        tuple(needs.tools),
         partial(_judge, needs, images, asked_by(bundle)),
         tuple(("image", image) for image in images if image.startswith("/") and "$" not in image),
     )
@@ -100,6 +100,9 @@ def _judge(
     needs: Needs, images: Sequence[str], asked: Sequence[Asked], answers: Mapping[str, Ran]
 ) -> Sequence[Check]:
     checks = [*_tools(needs.tools, answers)]
+    if "login" in answers:
+        todo = "evalc reads the profile there each time; 'sbatch' in the PATH of ssh is faster"
+        checks.append(Check(Verdict.OK, f"Slurm is found by a login shell's profile: {todo}"))
     if "partitions" in answers:
         for options in asked:
             # Scripts that differ in one thing are told of the others once.
@@ -128,7 +131,7 @@ def _tools(tools: Iterable[str], answers: Mapping[str, Ran]) -> Iterator[Check]:
         if answers[f"tool {tool}"].code == 0:
             yield Check(Verdict.OK, f"{tool} is there")
         elif tool in _ESSENTIAL:
-            todo = "is this the cluster's login node? a 'module load' may be missing in ~/.bashrc"
+            todo = "is this the login node? a 'module load' may be missing in ~/.bash_profile there"
             yield Check(Verdict.WRONG, f"{tool} is not there", todo)
         else:
             what = f"{tool} is not on the machine that submits"

@@ -117,6 +117,8 @@ def _words(content: str, code: str, command: str) -> str:
     """A command's last words, without its name."""
     if code == "124":
         return f"{command} did not answer in 20 s"
+    if code == "127":
+        return f"{command} is not in PATH there"
     lines = [line for line in content.split("\n") if line.strip()] or [f"it ended with {code}"]
     return re.sub(r"^\w+: (error: )?", "", lines[0])
 
