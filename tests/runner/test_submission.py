@@ -196,7 +196,7 @@ def test_killed_at_every_step(evalc: Runner, call: int, how: str) -> None:
     goes_on_to_the_end(evalc)
 
 
-@pytest.mark.parametrize("call", [2, 3, 4])
+@pytest.mark.parametrize("call", [3, 4])
 def test_ctrl_c_at_every_step(evalc: Runner, call: int) -> None:
     evalc("compile", "suite.yaml")
     process = evalc.start("submit", "build/suite", fault=f"{call}:away")
@@ -205,8 +205,7 @@ def test_ctrl_c_at_every_step(evalc: Runner, call: int) -> None:
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    # Before anything is recorded there is nothing to tell.
-    assert ("'evalc resume' goes on" in said) == (call > 2), said
+    assert "'evalc resume' goes on" in said
     goes_on_to_the_end(evalc)
 
 

@@ -463,6 +463,24 @@ def test_run_all_is_killed(lab: Lab) -> None:
     made.over()
 
 
+@on_the_host
+def test_the_keeper_alone_is_killed(lab: Lab) -> None:
+    """run_all.sh needs it no more; a resume finds it at work and starts nothing beside it."""
+    tasks = [patient(lab), lab.command("true", "beta")]
+    made = Submitted(lab.bundle(*tasks, execution={"mode": "sequential"}))
+    made.submit()
+    wait_for(lambda: begun(lab) == 1)
+    kill(made.pid("logs", "runner.pid"))
+    waiting = (State.PENDING, "waits for its turn")
+    assert (made.told(), made.told("beta")) == ((State.RUNNING, ""), waiting)
+    sights = made.submit(again=True)
+    assert (sights["alpha"].state, sights["beta"].state) == (State.RUNNING, State.PENDING)
+    go(lab)
+    made.becomes(State.COMPLETED, "beta")
+    assert made.told() == (State.COMPLETED, "")
+    assert begun(lab) == 1
+
+
 def test_resume_lets_finish_what_lived_on(lab: Lab) -> None:
     """Work that goes on without run_all.sh is not done again, nor is its server started again."""
     bundle = lab.bundle(patient(lab), lab.command("true", "beta"), deployment=lab.server())
