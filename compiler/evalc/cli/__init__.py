@@ -30,6 +30,7 @@ PIPE_CLOSED = 128 + 13
 COMMANDS = {
     "compile": ("evalc.cli.compile:compile_command", "Compile configs to bundles of scripts."),
     "check": ("evalc.cli.check:check_command", "Say everything that is wrong with configs."),
+    "diff": ("evalc.cli.diff:diff_command", "Tell what differs between two bundles or configs."),
     "explain": ("evalc.cli.explain:explain_command", "Tell where a value comes from."),
     "run": ("evalc.cli.runs.submit:run_command", "Compile configs and submit the bundles."),
     "submit": ("evalc.cli.runs.submit:submit_command", "Submit compiled bundles."),

@@ -82,25 +82,29 @@ task_option = click.option(
     help="Only this task; may be repeated.",
 )
 
+override_option = click.option(
+    "-o",
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value: a.b=c; add one: +a.b=c; either: ++a.b=c; remove one: ~a.b. "
+    "May be repeated.",
+)
+
+config_dir_option = click.option(
+    "--config-dir",
+    "config_dirs",
+    multiple=True,
+    type=_DIRECTORY,
+    metavar="DIR",
+    help="Look for the parts of a config here first; may be repeated.",
+)
+
 _OPTIONS = (
     click.argument("configs", nargs=-1, type=_FILE, metavar="CONFIG..."),
-    click.option(
-        "-o",
-        "--override",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Change a value: a.b=c; add one: +a.b=c; either: ++a.b=c; remove one: ~a.b. "
-        "May be repeated.",
-    ),
-    click.option(
-        "--config-dir",
-        "config_dirs",
-        multiple=True,
-        type=_DIRECTORY,
-        metavar="DIR",
-        help="Look for the parts of a config here first; may be repeated.",
-    ),
+    override_option,
+    config_dir_option,
     click.option(
         "--config-name",
         "config_names",
