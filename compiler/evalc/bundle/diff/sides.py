@@ -76,7 +76,8 @@ def _files(
         if not name or any(part in ("", ".", "..") for part in name.split("/")):
             raise ValueError(name)
         there = path / name
-        if not there.is_file():
+        # What a link leads to is no part of a bundle, and may be nobody's business.
+        if there.is_symlink() or not there.is_file():
             edited.append(name)
             continue
         mode = PROGRAM_MODE if there.stat().st_mode & 0o111 else FILE_MODE
