@@ -48,6 +48,7 @@ FREE = {
     "evaluation.overrides",
     "execution.auto_export.configs",
     "execution.env_vars",
+    "execution.image_mirror",
     "execution.mounts.deployment",
     "execution.mounts.auxiliary",
     "execution.mounts.evaluation",

@@ -53,6 +53,10 @@ COMMANDS = {
         "evalc.cli.runs.doctor:doctor_command",
         "Say whether all is there that a run needs.",
     ),
+    "images": (
+        "evalc.cli.images:images_command",
+        "List the images of bundles, and how to mirror them.",
+    ),
     "ls": ("evalc.cli.ls:ls_group", "List the runs, tasks and backends that there are."),
     "schema": ("evalc.cli.schema:schema_command", "Print a JSON Schema (draft-07)."),
     "completion": ("evalc.cli.completion:completion_command", "Print a shell's completion script."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from evalc import catalog
 from evalc.errors import ConfigError, Problem, did_you_mean
-from evalc.plan import auxiliary
+from evalc.plan import airgap, auxiliary
 from evalc.plan.env import name_fault
 from evalc.plan.files import bundled_files
 from evalc.plan.gpus import gpus_in_gres
@@ -130,7 +130,7 @@ class _Lowering(Reader):
         else:
             jobs = tuple(Job(step.id, (step,), services, resources, retry) for step in steps)
         execution = self.mapping("execution")
-        return Plan(
+        plan = Plan(
             name=self.name,
             backend=self.backend,
             output_dir=self.word("execution", "output_dir") or literal("results"),
@@ -138,11 +138,13 @@ class _Lowering(Reader):
             options={
                 key: value
                 for key, value in (execution.plain() if execution else {}).items()
-                if key not in ("type", "output_dir", "memory_limit", "cpus", "sharing")
+                if key
+                not in ("type", "output_dir", "memory_limit", "cpus", "sharing", *airgap.KEYS)
                 and not key.startswith("x-")
             },
             origin=Origin(self.root),
         )
+        return airgap.for_airgap(plan, self)
 
     def _shares(self, services: tuple[Service, ...]) -> bool:
         """Whether all steps are one job."""
