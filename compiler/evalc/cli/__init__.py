@@ -57,6 +57,14 @@ COMMANDS = {
         "evalc.cli.images:images_command",
         "List the images of bundles, and how to mirror them.",
     ),
+    "pack": (
+        "evalc.cli.pack:pack_command",
+        "Pack bundles into one file for a machine without a network.",
+    ),
+    "import-results": (
+        "evalc.cli.runs.importing:import_command",
+        "Record runs that were started by hand, without evalc.",
+    ),
     "ls": ("evalc.cli.ls:ls_group", "List the runs, tasks and backends that there are."),
     "schema": ("evalc.cli.schema:schema_command", "Print a JSON Schema (draft-07)."),
     "completion": ("evalc.cli.completion:completion_command", "Print a shell's completion script."),
