@@ -11,7 +11,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("templates/lib", "templates/runner", "tools", "tests", "examples", ".ci")
+FOLDERS = (
+    "templates/lib",
+    "templates/pack",
+    "templates/runner",
+    "tools",
+    "tests",
+    "examples",
+    ".ci",
+)
 # Two spaces, and the patterns of a case one step in.
 STYLE = ("-i", "2", "-ci")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -117,6 +117,11 @@ class Problem(_Facts):
     def help(self) -> str:
         """What to do, when it does not fit beside the caret; may be several lines."""
         return ""
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What programs are told besides, as JSON has it."""
+        return {}
 
 
 class EvalcError(Exception):

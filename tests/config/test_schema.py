@@ -50,6 +50,7 @@ FREE = {
     "evaluation.overrides",
     "execution.auto_export.configs",
     "execution.env_vars",
+    "execution.image_mirror",
     "execution.lepton_platform.tasks.env_vars",
     "execution.lepton_platform.tasks.labels",
     "execution.lepton_platform.tasks.storage_attachments[]",

@@ -60,13 +60,7 @@ class StoredBundle:
 
 def read(path: Path) -> StoredBundle:
     """The bundle in the folder ``path``. Raises :class:`NotABundle`."""
-    try:
-        data = (path / MANIFEST).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        why = "holds no bundle" if path.is_dir() else "is no folder with a bundle"
-        raise NotABundle(path, why, "'evalc compile CONFIG' makes one") from None
-    except OSError as error:
-        raise NotABundle(path, f"can't be read: {error.strerror}", "") from None
+    data = manifest_data(path)
     try:
         manifest = json.loads(data)
         version = manifest["schema_version"]
@@ -75,7 +69,7 @@ def read(path: Path) -> StoredBundle:
         compiler = manifest["compiler"]["version"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise NotABundle(
-            path, f"is damaged ({_cause(error)})", "compile it anew; 'evalc compile --force'"
+            path, f"is damaged ({cause(error)})", "compile it anew; 'evalc compile --force'"
         ) from None
     raise NotABundle(
         path,
@@ -84,7 +78,19 @@ def read(path: Path) -> StoredBundle:
     )
 
 
-def _cause(error: Exception) -> str:
+def manifest_data(path: Path) -> bytes:
+    """The text of the manifest of the bundle in a folder. Raises :class:`NotABundle`."""
+    try:
+        return (path / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        why = "holds no bundle" if path.is_dir() else "is no folder with a bundle"
+        raise NotABundle(path, why, "'evalc compile CONFIG' makes one") from None
+    except OSError as error:
+        raise NotABundle(path, f"can't be read: {error.strerror}", "") from None
+
+
+def cause(error: Exception) -> str:
+    """Why reading a bundle's own files failed, in words."""
     if isinstance(error, OSError):
         return f"{Path(str(error.filename)).name}: {error.strerror}"
     if isinstance(error, KeyError):

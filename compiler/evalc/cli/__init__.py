@@ -30,6 +30,7 @@ PIPE_CLOSED = 128 + 13
 COMMANDS = {
     "compile": ("evalc.cli.compile:compile_command", "Compile configs to bundles of scripts."),
     "check": ("evalc.cli.check:check_command", "Say everything that is wrong with configs."),
+    "diff": ("evalc.cli.diff:diff_command", "Tell what differs between two bundles or configs."),
     "explain": ("evalc.cli.explain:explain_command", "Tell where a value comes from."),
     "run": ("evalc.cli.runs.submit:run_command", "Compile configs and submit the bundles."),
     "submit": ("evalc.cli.runs.submit:submit_command", "Submit compiled bundles."),
@@ -51,6 +52,18 @@ COMMANDS = {
     "doctor": (
         "evalc.cli.runs.doctor:doctor_command",
         "Say whether all is there that a run needs.",
+    ),
+    "images": (
+        "evalc.cli.images:images_command",
+        "List the images of bundles, and how to mirror them.",
+    ),
+    "pack": (
+        "evalc.cli.pack:pack_command",
+        "Pack bundles into one file for a machine without a network.",
+    ),
+    "import-results": (
+        "evalc.cli.runs.importing:import_command",
+        "Record runs that were started by hand, without evalc.",
     ),
     "ls": ("evalc.cli.ls:ls_group", "List the runs, tasks and backends that there are."),
     "schema": ("evalc.cli.schema:schema_command", "Print a JSON Schema (draft-07)."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalc.cli.failures import report_error, report_failure, report_problems
-from evalc.cli.options import config_options, task_option
+from evalc.cli.options import config_options, folders, golden_option, task_option
 from evalc.cli.output import say
 from evalc.cli.progress import Progress
 from evalc.cli.report import written
@@ -29,6 +29,7 @@ Examples:
   evalc compile cluster.yaml
   evalc compile cluster.yaml -o execution.walltime=8:00:00 -t gsm8k --out run1
   evalc compile configs/*.yaml --out bundles
+  evalc compile configs/*.yaml --golden golden
   evalc compile --config-dir configs --config-name cluster --json
 
 \b
@@ -50,28 +51,40 @@ Exit codes (the worst of all configs):
     help="Where the bundle goes, by default build/NAME; with several configs, the folder that "
     "gets a bundle for each.",
 )
+@golden_option
 @click.option("--force", is_flag=True, help="Replace a different bundle that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is wrong.")
 def compile_command(
-    *, requests: tuple[Request, ...], out: Path | None, force: bool, as_json: bool, quiet: bool
+    *,
+    requests: tuple[Request, ...],
+    out: Path | None,
+    golden: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Compile configs to bundles of scripts.
 
     A bundle is a folder of plain files that runs on its own: scripts, what they read, a manifest,
     and a README.md that says how to run it. One that is there already and the same is left
     untouched. A config that is wrong does not keep the others from being compiled.
+
+    With --golden, the bundles are DIR/NAME, and one that differs is replaced: the difference is
+    for you to review.
     """
     if as_json and quiet:
         raise UsageError("--json and --quiet exclude each other")
-    targets = _targets(requests, out)
+    if golden is not None and out is not None:
+        raise UsageError("--golden and --out exclude each other")
+    targets = _targets(requests, out, golden)
     progress = Progress(len(requests))
     objects: list[dict[str, Any]] = []
     worst = 0
     for request, target in zip(requests, targets, strict=True):
         try:
             with progress.step(f"compiling {request.config}"):
-                result = _compile(request, target, force=force)
+                result = _compile(request, target, force=force or golden is not None)
         except Exception as error:  # noqa: BLE001 - the other configs are compiled all the same
             worst = max(worst, _report(error))
             objects.append(written.failure_object(request, error))
@@ -86,21 +99,13 @@ def compile_command(
     return worst
 
 
-def _targets(requests: tuple[Request, ...], out: Path | None) -> list[Path]:
+def _targets(requests: tuple[Request, ...], out: Path | None, golden: Path | None) -> list[Path]:
     """Where each bundle goes. Raises UsageError when two would go to one place."""
+    if golden is not None:
+        return folders(requests, golden)
     if len(requests) == 1:
         return [BUILD / requests[0].name if out is None else out]
-    parent = BUILD if out is None else out
-    seen: dict[str, Request] = {}
-    for request in requests:
-        other = seen.setdefault(request.name, request)
-        if other is not request:
-            raise UsageError(
-                f"{other.config} and {request.config} would both be written to "
-                f"{parent / request.name}",
-                "compile them one by one, each with its own --out",
-            )
-    return [parent / request.name for request in requests]
+    return folders(requests, BUILD if out is None else out)
 
 
 def _compile(request: Request, target: Path, *, force: bool) -> written.Written:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from evalc.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalc.compiler import Request
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -51,6 +56,21 @@ def config_options(function: _Function) -> _Function:
     return command  # type: ignore[return-value]
 
 
+def folders(requests: Sequence[Request], parent: Path) -> list[Path]:
+    """The folder of each config's bundle below ``parent``. Raises UsageError when two would go to
+    one place."""
+    seen: dict[str, Request] = {}
+    for request in requests:
+        other = seen.setdefault(request.name, request)
+        if other is not request:
+            raise UsageError(
+                f"{other.config} and {request.config} would both be written to "
+                f"{parent / request.name}",
+                "compile them one by one, each with its own --out",
+            )
+    return [parent / request.name for request in requests]
+
+
 def find_config(name: str, directories: tuple[Path, ...]) -> Path:
     """The config called ``name``, with or without its suffix, in the first directory that has it.
 
@@ -82,25 +102,36 @@ task_option = click.option(
     help="Only this task; may be repeated.",
 )
 
+override_option = click.option(
+    "-o",
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value: a.b=c; add one: +a.b=c; either: ++a.b=c; remove one: ~a.b. "
+    "May be repeated.",
+)
+
+config_dir_option = click.option(
+    "--config-dir",
+    "config_dirs",
+    multiple=True,
+    type=_DIRECTORY,
+    metavar="DIR",
+    help="Look for the parts of a config here first; may be repeated.",
+)
+
+golden_option = click.option(
+    "--golden",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The folder of committed bundles: DIR/NAME for each config.",
+)
+
 _OPTIONS = (
     click.argument("configs", nargs=-1, type=_FILE, metavar="CONFIG..."),
-    click.option(
-        "-o",
-        "--override",
-        "overrides",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Change a value: a.b=c; add one: +a.b=c; either: ++a.b=c; remove one: ~a.b. "
-        "May be repeated.",
-    ),
-    click.option(
-        "--config-dir",
-        "config_dirs",
-        multiple=True,
-        type=_DIRECTORY,
-        metavar="DIR",
-        help="Look for the parts of a config here first; may be repeated.",
-    ),
+    override_option,
+    config_dir_option,
     click.option(
         "--config-name",
         "config_names",

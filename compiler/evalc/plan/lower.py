@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from evalc import catalog
 from evalc.errors import ConfigError, Problem, did_you_mean
-from evalc.plan import auxiliary
+from evalc.plan import airgap, auxiliary
 from evalc.plan.env import name_fault
 from evalc.plan.files import bundled_files
 from evalc.plan.gpus import gpus_in_gres
@@ -77,6 +77,8 @@ RESERVED_IDS = frozenset(
         "submit_all.sh",
     )
 )
+# Keys of execution that the plan has places of its own for.
+_ELSEWHERE = frozenset(("type", "output_dir", "memory_limit", "cpus", "sharing", *airgap.KEYS))
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE
 )
@@ -142,7 +144,7 @@ class _Lowering(Reader):
         else:
             jobs = tuple(Job(step.id, (step,), services, resources, retry) for step in steps)
         execution = self.mapping("execution")
-        return Plan(
+        plan = Plan(
             name=self.name,
             backend=self.backend,
             output_dir=self.word("execution", "output_dir") or literal("results"),
@@ -151,13 +153,13 @@ class _Lowering(Reader):
                 **{
                     key: value
                     for key, value in (execution.plain() if execution else {}).items()
-                    if key not in ("type", "output_dir", "memory_limit", "cpus", "sharing")
-                    and not key.startswith("x-")
+                    if key not in _ELSEWHERE and not key.startswith("x-")
                 },
                 **(self._of_lepton() if self.on_lepton else {}),
             },
             origin=Origin(self.root),
         )
+        return airgap.for_airgap(plan, self)
 
     def _of_lepton(self) -> dict[str, Any]:
         """What the Lepton backend alone reads, and stands elsewhere than under ``execution``."""

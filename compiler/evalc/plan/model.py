@@ -113,7 +113,8 @@ class Service:
     started for them, all together. Where an instance has several nodes, ``head_command`` runs on
     its first one before the server, and ``worker_command`` on the others instead of it; without
     them every process runs ``command``. ``env_prefix`` begins the variables that tell steps its
-    addresses; it is empty for the model that is evaluated.
+    addresses; it is empty for the model that is evaluated. ``mirrored`` is the name of ``image``
+    where it comes from, when ``execution.image_mirror`` has put another in its place.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Service:
     env_prefix: str = field(default="", metadata=SPARSE)
     head_command: Argv | None = field(default=None, metadata=SPARSE)
     worker_command: Argv | None = field(default=None, metadata=SPARSE)
+    mirrored: Word | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Step:
 
     ``id`` names its directory. ``command`` is the user's own program, or None for a harness that is
     called by the containers' contract (``nemo-evaluator run_eval --run_config``). ``run_config`` is
-    JSON-like; a leaf may be a Word.
+    JSON-like; a leaf may be a Word. ``mirrored`` is as a service's.
     """
 
     id: str
@@ -164,6 +166,7 @@ class Step:
     env: tuple[EnvVar, ...] = ()
     mounts: tuple[Mount, ...] = ()
     files: tuple[BundledFile, ...] = ()
+    mirrored: Word | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

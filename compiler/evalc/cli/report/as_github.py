@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from evalc.cli.report.places import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from evalc.errors import Location, Problem
 
@@ -32,8 +32,13 @@ def render(problem: Problem) -> str:
         message = f"{name_of(at.source)}: {message}"
     properties = {**_span(at), "title": f"evalc: {problem.code}"}
     said = "\n".join(filter(None, (message, problem.label, problem.help)))
+    return annotation(problem.severity, properties, said)
+
+
+def annotation(severity: str, properties: Mapping[str, str], text: str) -> str:
+    """One annotation of any text; ``severity`` is ``error``, ``warning`` or ``notice``."""
     listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{problem.severity} {listed}::{_data(said)}"
+    return f"::{severity} {listed}::{_data(text)}"
 
 
 def _span(at: Location | None) -> dict[str, str]:

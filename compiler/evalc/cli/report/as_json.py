@@ -3,7 +3,8 @@
 A problem is an object with the keys ``code``, ``severity`` (``error`` or ``warning``), ``message``,
 ``label``, ``help`` (texts, empty when there is none), ``file``, ``line``, ``column``, ``end_line``
 and ``end_column`` (numbers from 1, the end is exclusive; null when the problem has no place). For
-an override, ``file`` is ``-o`` with its key.
+an override, ``file`` is ``-o`` with its key. A problem may have keys of its own besides:
+``golden-differs`` has ``difference``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def as_object(problem: Problem) -> dict[str, Any]:
         "column": at.column if at else None,
         "end_line": at.end_line if at else None,
         "end_column": at.end_column if at else None,
+        **problem.details,
     }
 
 

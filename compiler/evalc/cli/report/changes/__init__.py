@@ -1,0 +1,1 @@
+"""How two bundles differ: for people, for programs, and for pull requests."""
