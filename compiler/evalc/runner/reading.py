@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Unreachable
+from evalc.bundle.read import FETCHED
 from evalc.runner import folders
 from evalc.runner.reaching import HostLost, host_of, runs_for
 
@@ -62,8 +64,25 @@ def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fe
     Raises :class:`~evalc.runner.folders.FolderProblem` and
     :class:`~evalc.runner.reaching.HostLost`.
     """
-    patterns = (*folders.RESULTS, *(folders.LOGS if logs else ()))
+    return fetch_results(invocation, target, logs=logs, whole=True)
+
+
+def fetch_results(
+    invocation: Invocation, target: Path, *, logs: bool, whole: bool
+) -> folders.Fetched:
+    """Brings what tells of a run's results into ``target``; with ``whole``, all its artifacts.
+
+    The folder says whose it is, in ``.evalc-run.json``. Raises as :func:`fetch_run`.
+    """
+    patterns = (
+        *folders.ABOUT,
+        *(folders.RESULTS if whole else folders.SCORES),
+        *(folders.LOGS if logs else ()),
+    )
     try:
-        return folders.fetch(host_of(invocation), invocation.folder, target, *patterns)
+        fetched = folders.fetch(host_of(invocation), invocation.folder, target, *patterns)
     except Unreachable as error:
         raise HostLost(invocation.id, error) from None
+    about = json.dumps({"invocation": invocation.id}) + "\n"
+    (target / FETCHED).write_text(about, encoding="utf-8")
+    return fetched
