@@ -102,6 +102,12 @@ class _Handler(BaseHTTPRequestHandler):
                     {"id": n, "name": n, "createdTime": "", "modifiedTime": ""} for n in books
                 ]
             }
+        return self._of_book(method, path, data, query)
+
+    def _of_book(
+        self, method: str, path: str, data: dict[str, Any], query: dict[str, list[str]]
+    ) -> dict[str, Any] | None:
+        books = self.server.books
         match = re.fullmatch(
             r"/v4/spreadsheets/([^/:]+)(?::(batchUpdate)|/values(?::(\w+)|/(.+)))?", path
         )

@@ -122,7 +122,7 @@ def test_all_tasks_of_a_run_in_one(run: Path, capsys: pytest.CaptureFixture[str]
     assert summary.keys() >= {"h.one/größe/x/acc", "h.two/größe/x/acc"}
     assert sorted(files) == ["h.one/artifacts/results.yml", "h.two/artifacts/results.yml"]
     results_yml(run / "h.two", {"two": {"größe/x": {"acc": (0.25, {})}}})
-    # By a process of its own, as users do: wandb writes nothing of an id for a second time in one.
+    # By a process of its own: of an id for the second time, wandb may write only when that ends.
     command = [sys.executable, "-m", "evalc", "export", "run", *TOLD]
     subprocess.run([*command, "-o", "export.wandb.log_mode=multi_task"], check=True, timeout=200)
     again = [content(one) for one in run.parent.glob("wandb/offline-run-*")]
