@@ -78,6 +78,16 @@ def test_a_score_that_is_no_mean_of_its_answers_is_not_paired(tmp_path: Path) ->
     assert "not the mean of its answers" in found.note
 
 
+def test_samples_are_found_by_lm_evals_own_words(tmp_path: Path) -> None:
+    for run, right in (("a", 15), ("b", 5)):
+        lm_eval(tmp_path / run / "one", "one", answers(20, right))
+        scores: dict[str, Any] = {"exact_match": {"strict": (right / 20, {})}}
+        results_yml(tmp_path / run / "one", {"one": scores})
+    found = compared(tmp_path / "a", tmp_path / "b")
+    assert found.difference is not None
+    assert found.difference.method is Method.MCNEMAR
+
+
 def test_without_noise_there_is_no_verdict(tmp_path: Path) -> None:
     for run, value in (("a", 0.5), ("b", 0.4)):
         results_yml(tmp_path / run / "one", {"one": {"elo": {"elo": (value, {})}}})

@@ -96,6 +96,24 @@ def test_a_task_that_has_changed_replaces_its_rows(
     assert [(row["task"], row["value"]) for row in rows] == [("h.one", 0.9), ("h.two", 0.8)]
 
 
+@pytest.mark.parametrize("form", ["json", "csv", "parquet"])
+def test_columns_and_rows_of_others_stay(run: Path, form: str) -> None:
+    from evalc.export.destinations.local import _FORMS
+
+    assert export("--format", form) == 0
+    read, write = _FORMS[form]
+    path = run.parent / "exported-results" / f"processed_results.{form}"
+    rows = [{**row, "remark": "odd"} for row in read(path)]
+    path.write_bytes(write([*rows, {"run": "zzz", "task": "t", "metric": "m", "remark": "x"}]))
+    results_yml(run / "h.two", {"two": {"acc": {"acc": (0.8, {})}}})
+    ended(run / "h.two")
+    assert export("--format", form) == 0
+    found = {(row["task"], row["metric"]): row.get("remark") for row in read(path)}
+    assert found["h.one", "acc"] == "odd"
+    assert found["t", "m"] == "x"
+    assert found["h.two", "acc"] in {None, ""}
+
+
 @pytest.mark.parametrize(
     ("told", "names"),
     [

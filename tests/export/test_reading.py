@@ -264,6 +264,14 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         read_run(tmp_path / "nothing")
 
 
+def test_a_name_that_would_steer_a_terminal_is_left_out(tmp_path: Path) -> None:
+    for name in ("good", "bad\x1b[31m"):
+        results_yml(tmp_path / name, {"one": GOOD})
+    found = read_run(tmp_path)
+    assert [task.id for task in found.tasks] == ["good"]
+    assert "\\x1b" in found.notices[0]
+
+
 def test_a_single_task_and_a_folder_that_was_fetched(tmp_path: Path) -> None:
     results_yml(tmp_path / "one", {"one": GOOD})
     (found,) = read_run(tmp_path / "one").tasks

@@ -133,7 +133,7 @@ def _paired(
     for path, run, score in zip(paths, runs, scores, strict=True):
         assert path is not None
         try:
-            read = samples.read(path, key.metric, key.score)
+            read = samples.read(path, key.metric, score.filter or key.score)
         except Unreadable as error:
             return None, f"not paired: {path.name} of {run.id} {error}"
         # What is no mean of its answers, such as BLEU, can't be tested by them.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The last words of metrics of which less is better, as lm-eval's registry has them.
 _LOWER = frozenset(("perplexity", "byte", "ter", "brier", "wer", "cer", "loss"))
-_WORDS = re.compile(r"[^a-z]+")
+_WORDS = re.compile(r"[a-z]+")
 
 
 class Key(NamedTuple):
@@ -39,7 +39,8 @@ class Score:
 
     ``value`` may be NaN or infinite: the harness said so. ``stderr`` is the standard error of the
     value, ``count`` how many samples are behind it, each None where nobody told. ``higher`` tells
-    whether more is better, None where nobody told.
+    whether more is better, None where nobody told. ``filter`` is the one of lm-eval's by which it
+    calls the samples, empty where there are none.
     """
 
     part: str
@@ -50,6 +51,7 @@ class Score:
     stderr: float | None = None
     count: int | None = None
     higher: bool | None = None
+    filter: str = ""
 
     @property
     def is_number(self) -> bool:
@@ -61,7 +63,8 @@ class Score:
         """What was told, else what the metric's name says; more is better of most."""
         if self.higher is not None:
             return self.higher
-        return _WORDS.split(self.metric.lower())[-1] not in _LOWER
+        words = _WORDS.findall(self.metric.lower())
+        return not words or words[-1] not in _LOWER
 
 
 class TaskState(enum.Enum):

@@ -219,7 +219,11 @@ def _read_parquet(path: Path) -> list[Row]:
 def _write_parquet(rows: list[Row]) -> bytes:
     arrow = _arrow()
     kinds = {str: arrow.string(), bool: arrow.bool_(), float: arrow.float64(), int: arrow.int64()}
-    schema = arrow.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
+    columns = [(name, kinds[kind]) for name, kind in COLUMNS.items()]
+    # Columns that somebody has added stay.
+    more = {name: None for row in rows for name in row if name not in COLUMNS}
+    columns += [(name, arrow.infer_type([row.get(name) for row in rows])) for name in more]
+    schema = arrow.schema(columns)
     sink = io.BytesIO()
     arrow.parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), sink)
     return sink.getvalue()

@@ -65,7 +65,7 @@ def read_run(folder: Path, id_: str = "", steps: Collection[str] = ()) -> RunRes
     and loses nothing else. Raises :class:`NoRun`.
     """
     notices: list[str] = []
-    plan = _planned(folder, notices) or _unplanned(folder)
+    plan = _planned(folder, notices) or _unplanned(folder, notices)
     if not plan.steps:
         raise NoRun(folder)
     telling = _telling(plan.backend)
@@ -140,7 +140,7 @@ def _planned(folder: Path, notices: list[str]) -> _Plan | None:
 
 def _step(step: dict[str, Any]) -> Step:
     id_ = step["id"]
-    if not isinstance(id_, str) or "/" in id_ or id_ in {"", ".", ".."}:
+    if not isinstance(id_, str) or "/" in id_ or id_ in {"", ".", ".."} or not id_.isprintable():
         raise TypeError
     parameters = mapping(mapping(mapping(step.get("run_config")).get("config")).get("params"))
     return Step(
@@ -166,7 +166,7 @@ def _gpus(job: dict[str, Any]) -> int | None:
     return int(told) if told.isascii() and told.isdigit() else None
 
 
-def _unplanned(folder: Path) -> _Plan:
+def _unplanned(folder: Path, notices: list[str]) -> _Plan:
     """The tasks of a folder without a plan."""
     if not folder.is_dir():
         raise NoRun(folder)
@@ -174,7 +174,12 @@ def _unplanned(folder: Path) -> _Plan:
     below = sorted(
         path for path in folder.iterdir() if path.is_dir() and path.name not in _NOT_TASKS
     )
-    plan.steps = [Step(path.name, planned=False) for path in below if (path / ARTIFACTS).is_dir()]
+    for path in below:
+        if (path / ARTIFACTS).is_dir():
+            if path.name.isprintable():
+                plan.steps.append(Step(path.name, planned=False))
+            else:
+                notices.append(f"left out, its name can't be printed: {path.name!r}")
     if not plan.steps:
         own = folder / ARTIFACTS
         here = own if own.is_dir() else folder

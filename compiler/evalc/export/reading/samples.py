@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from array import array
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from evalc.export.reading.values import Unreadable, number
@@ -35,6 +36,8 @@ class Samples:
         return sum(self.values) / len(self.values)
 
 
+# The baseline's are asked for once for each run that is compared with it.
+@lru_cache(maxsize=4)
 def read(path: Path, metric: str, filter_name: str) -> Samples:
     """The values of a metric. Raises :class:`~evalc.export.reading.values.Unreadable`."""
     keys, values = array("q"), array("d")

@@ -147,6 +147,7 @@ def _completed(scores: Sequence[Score], others: Sequence[Score]) -> list[Score]:
                 stderr=other.stderr if one.stderr is None else one.stderr,
                 count=other.count if one.count is None else one.count,
                 higher=other.higher if one.higher is None else one.higher,
+                filter=other.filter,
             )
         )
     return found
