@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from export.made import answers, lm_eval, results_yml
 
 from evalc.export.comparing import Held, compare, gate, name_of
@@ -78,14 +79,20 @@ def test_a_score_that_is_no_mean_of_its_answers_is_not_paired(tmp_path: Path) ->
     assert "not the mean of its answers" in found.note
 
 
-def test_samples_are_found_by_lm_evals_own_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("metric", "score"),
+    # The second is what nemo-evaluator's container of lm-eval writes.
+    [("exact_match", "strict"), ("exact_match__none", "exact_match__none")],
+)
+def test_samples_are_found_by_lm_evals_own_words(tmp_path: Path, metric: str, score: str) -> None:
     for run, right in (("a", 15), ("b", 5)):
         lm_eval(tmp_path / run / "one", "one", answers(20, right))
-        scores: dict[str, Any] = {"exact_match": {"strict": (right / 20, {})}}
+        scores: dict[str, Any] = {metric: {score: (right / 20, {})}}
         results_yml(tmp_path / run / "one", {"one": scores})
     found = compared(tmp_path / "a", tmp_path / "b")
     assert found.difference is not None
     assert found.difference.method is Method.MCNEMAR
+    assert found.higher_is_better
 
 
 def test_without_noise_there_is_no_verdict(tmp_path: Path) -> None:

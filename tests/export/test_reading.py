@@ -91,6 +91,45 @@ def test_groups_nest_and_names_are_kept(tmp_path: Path) -> None:
     assert found.scores[2].stderr == 1.0
 
 
+def test_what_is_said_twice_is_one_score(tmp_path: Path) -> None:
+    """As simple-evals in nemo-evaluator does, whose file this is cut from."""
+    folder = tmp_path / "run" / "gpqa_diamond" / "artifacts"
+    folder.mkdir(parents=True)
+    (folder / "results.yml").write_text(
+        """\
+command: 'simple_evals --eval_name gpqa_diamond'
+config:
+  params: {limit_samples: 10, parallelism: 1, temperature: null}
+  type: gpqa_diamond
+git_hash: ''
+results:
+  groups:
+    gpqa_diamond:
+      metrics:
+        score:
+          scores:
+            micro:
+              stats: &id001 {stddev: 0.4898979485566356, stderr: 0.16329931618554522}
+              value: 0.4
+  tasks:
+    gpqa_diamond:
+      metrics:
+        score:
+          scores:
+            micro:
+              stats: *id001
+              value: 0.4
+target:
+  api_endpoint: {model_id: meta/llama-3.1-8b-instruct, type: chat}
+"""
+    )
+    (task,) = read_run(tmp_path / "run").tasks
+    (score,) = task.scores
+    assert (score.group, score.value, score.stderr) == (False, 0.4, 0.16329931618554522)
+    assert task.model == "meta/llama-3.1-8b-instruct"
+    assert task.parameters["limit_samples"] == 10
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -123,17 +123,17 @@ def _paired(
     key: Key, scores: tuple[Score, Score], runs: tuple[RunResult, RunResult]
 ) -> tuple[Difference | None, str]:
     """The difference over the same questions, or why there is none."""
-    paths = [
-        next((task.samples.get(key.part) for task in run.tasks if task.id == key.task), None)
-        for run in runs
-    ]
-    if key.group or paths[0] is None or paths[1] is None:
-        return None, ""
+    files = []
+    for run, score in zip(runs, scores, strict=True):
+        task = next(task for task in run.tasks if task.id == key.task)
+        path = task.samples.get(key.part)
+        if key.group or path is None or score.sampled is None:
+            return None, ""
+        files.append((path, score.sampled))
     found = []
-    for path, run, score in zip(paths, runs, scores, strict=True):
-        assert path is not None
+    for (path, words), run, score in zip(files, runs, scores, strict=True):
         try:
-            read = samples.read(path, key.metric, score.filter or key.score)
+            read = samples.read(path, *words)
         except Unreadable as error:
             return None, f"not paired: {path.name} of {run.id} {error}"
         # What is no mean of its answers, such as BLEU, can't be tested by them.

@@ -39,8 +39,8 @@ class Score:
 
     ``value`` may be NaN or infinite: the harness said so. ``stderr`` is the standard error of the
     value, ``count`` how many samples are behind it, each None where nobody told. ``higher`` tells
-    whether more is better, None where nobody told. ``filter`` is the one of lm-eval's by which it
-    calls the samples, empty where there are none.
+    whether more is better, None where nobody told. ``sampled`` are the metric and the filter that
+    lm-eval's files with samples know it by, None where lm-eval has no such score.
     """
 
     part: str
@@ -51,7 +51,7 @@ class Score:
     stderr: float | None = None
     count: int | None = None
     higher: bool | None = None
-    filter: str = ""
+    sampled: tuple[str, str] | None = None
 
     @property
     def is_number(self) -> bool:

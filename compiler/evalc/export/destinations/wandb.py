@@ -112,7 +112,11 @@ class _Sending:
             # Nothing of this machine is a result: no code, no console, no load.
             save_code=False,
             settings=wandb.Settings(
-                disable_git=True, console="off", x_disable_stats=True, x_disable_meta=True
+                disable_git=True,
+                console="off",
+                x_disable_stats=True,
+                x_disable_meta=True,
+                x_save_requirements=False,
             ),
         )
         code = 1

@@ -104,7 +104,7 @@ def _scores(
             stderr=error_of(values.get(error)),
             count=count,
             higher=higher if isinstance(higher, bool) else None,
-            filter=text(filter_name) or "none",
+            sampled=(metric, filter_name or "none"),
         )
 
 

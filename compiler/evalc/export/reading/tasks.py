@@ -130,27 +130,30 @@ def _from_content(left: _Left, content: Mapping[str, Any]) -> None:
 
 def _completed(scores: Sequence[Score], others: Sequence[Score]) -> list[Score]:
     """Scores with what lm-eval's own file adds to them: counts, errors, which way is better."""
-    exact = {(one.part, one.metric, one.score): one for one in others}
+    known: dict[tuple[str, str, str], Score] = {}
     by_metric: dict[tuple[str, str], list[Score]] = {}
     for one in others:
+        # As nemo-evaluator's containers call lm-eval's "exact_match,strict-match".
+        joined = f"{one.metric}__{one.score}"
+        known[one.part, one.metric, one.score] = known[one.part, joined, joined] = one
         by_metric.setdefault((one.part, one.metric), []).append(one)
     found = []
     for one in scores:
         alike = by_metric.get((one.part, one.metric), [])
-        other = exact.get((one.part, one.metric, one.score))
+        other = known.get((one.part, one.metric, one.score))
         other = other or (alike[0] if len(alike) == 1 else None)
-        found.append(
-            one
-            if other is None
-            else replace(
-                one,
-                stderr=other.stderr if one.stderr is None else one.stderr,
-                count=other.count if one.count is None else one.count,
-                higher=other.higher if one.higher is None else one.higher,
-                filter=other.filter,
-            )
-        )
+        found.append(one if other is None else _with(one, other))
     return found
+
+
+def _with(one: Score, other: Score) -> Score:
+    return replace(
+        one,
+        stderr=other.stderr if one.stderr is None else one.stderr,
+        count=other.count if one.count is None else one.count,
+        higher=other.higher if one.higher is None else one.higher,
+        sampled=other.sampled,
+    )
 
 
 def _state(logs: Path, step: Step, left: _Left, why: str) -> tuple[TaskState, str]:
