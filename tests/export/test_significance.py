@@ -88,6 +88,8 @@ def test_values_with_errors() -> None:
     assert found.p == pytest.approx(0.0455, abs=1e-4)
     assert of_values((1.0, 1.0), (0.0, 0.0)).p == 1
     assert of_values((1.0, 2.0), (0.0, 0.0)).p == 0
+    exact = of_values((0.8, 0.7), (0.0, 0.0))
+    assert (exact.p_below(-0.1), exact.p_below(-0.09)) == (1.0, 0.0)
 
 
 def test_too_few_pairs_are_no_difference() -> None:

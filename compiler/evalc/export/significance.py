@@ -59,7 +59,8 @@ class Difference:
         """The one-sided p-value of the true difference being ``limit`` or more: when it is small,
         the difference is below the limit."""
         if self.spread == 0:
-            return 0.0 if self.centre < limit else 1.0
+            # Beyond what adding and taking away of decimal fractions leaves.
+            return 0.0 if self.centre < limit - 1e-12 else 1.0
         return _below((self.centre - limit) / self.spread, self.freedom)
 
 

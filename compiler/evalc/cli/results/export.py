@@ -24,7 +24,7 @@ the same twice adds nothing; what failed is completed by doing it again.
 Examples:
   evalc export k3f
   evalc export k3f m2q --format csv --output-dir scores
-  evalc export k3f --dest mlflow -o export.mlflow.tracking_uri=http://host:5000
+  evalc export k3f --dest mlflow -o export.mlflow.experiment_name=nightly
   evalc export runs/a --dest local --dest wandb --config export.yaml
 
 \b

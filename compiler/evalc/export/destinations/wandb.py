@@ -30,7 +30,7 @@ from evalc.export.destinations.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalc.export.model import Key, RunResult, Score, TaskResult
 
@@ -72,16 +72,29 @@ class WandbExporter:
             import wandb  # noqa: PLC0415 - heavy, and an extra
         except ImportError:
             raise MissingClient(_NAME, _NAME, _NAME) from None
-        for sending in _sendings(runs, settings):
-            try:
-                status, where = sending.send(wandb)
-            except (wandb.errors.CommError, wandb.errors.UsageError) as error:
-                # No key, no network, no such entity: the next one would meet the same.
-                raise DestinationDown(_NAME, one_line(error)) from None
-            except (wandb.errors.Error, OSError, ValueError, TypeError) as error:
-                status, where = Status.FAILED, one_line(error)
-            for task, _ in sending.tasks:
-                yield Outcome(sending.run.id, task.id, status, where)
+        marks: list[tuple[Path, str]] = []
+        try:
+            yield from _send_all(wandb, _sendings(runs, settings), marks)
+        finally:
+            # Its service may still be writing what a run has finished with.
+            wandb.teardown()
+            for path, digest in marks:
+                path.write_text(json.dumps({"digest": digest}) + "\n", encoding="utf-8")
+
+
+def _send_all(
+    wandb: Any, sendings: Iterable[_Sending], marks: list[tuple[Path, str]]
+) -> Iterator[Outcome]:
+    for sending in sendings:
+        try:
+            status, where = sending.send(wandb, marks)
+        except (wandb.errors.CommError, wandb.errors.UsageError) as error:
+            # No key, no network, no such entity: the next one would meet the same.
+            raise DestinationDown(_NAME, one_line(error)) from None
+        except (wandb.errors.Error, OSError, ValueError, TypeError) as error:
+            status, where = Status.FAILED, one_line(error)
+        for task, _ in sending.tasks:
+            yield Outcome(sending.run.id, task.id, status, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +105,9 @@ class _Sending:
     tasks: Sequence[tuple[TaskResult, Sequence[tuple[Key, Score]]]]
     settings: Mapping[str, Any]
 
-    def send(self, wandb: Any) -> tuple[Status, str]:
-        """What became of it, and where it is."""
+    def send(self, wandb: Any, marks: list[tuple[Path, str]]) -> tuple[Status, str]:
+        """What became of it, and where it is. ``marks`` gets what is to be written, and where, when
+        all of it is on the disk."""
         id_, digest = self._id(), self._digest()
         offline = wandb.setup().settings.mode in {"offline", "dryrun"}
         if offline and (there := _sent_offline(id_, digest)):
@@ -135,8 +149,7 @@ class _Sending:
         finally:
             run.finish(exit_code=code)
         if offline:
-            mark = Path(where, "files", _MARK)
-            mark.write_text(json.dumps({"digest": digest}) + "\n", encoding="utf-8")
+            marks.append((Path(where, "files", _MARK), digest))
         return status, where
 
     def _called(self) -> str:
