@@ -48,7 +48,9 @@ def bundle(
         }
         for group in groups
     ]
-    plan = {"schema_version": 1, "name": "suite", "backend": backend, "jobs": jobs}
+    services = [{"name": "model", "gpus": "all"}]
+    plan = {"schema_version": 1, "name": "suite", "backend": backend, "services": services}
+    plan["jobs"] = jobs
     (folder / "plan.json").write_text(json.dumps(plan))
     manifest = {"schema_version": 1, "compiler": {"name": "evalc", "version": "0.1.0"}}
     (folder / "manifest.json").write_text(json.dumps({**manifest, "name": model}))

@@ -273,6 +273,26 @@ def test_slurm_tells_what_each_attempt_took(tmp_path: Path) -> None:
     assert found.tasks[0].reason == "no progress in 2 attempts"
 
 
+@pytest.mark.parametrize(
+    ("resources", "gpus", "held"),
+    [
+        ({"nodes": 2, "gpus_per_node": 8}, "all", 16),
+        ({"nodes": 1, "gpus": "3"}, "all", 3),
+        ({"nodes": 1, "gpus": "all"}, "all", None),
+        ({"nodes": 1}, None, 0),
+    ],
+)
+def test_how_many_gpus_a_job_holds(
+    tmp_path: Path, resources: dict[str, object], gpus: str | None, held: int | None
+) -> None:
+    run = bundle(tmp_path / "run", ["h.one"])
+    plan = json.loads((run / "plan.json").read_text())
+    plan["jobs"][0]["resources"] = resources
+    plan["services"][0]["gpus"] = gpus
+    (run / "plan.json").write_text(json.dumps(plan))
+    assert read_run(run).gpus == {"suite": held}
+
+
 def test_a_digest_of_a_slurm_task_is_that_of_submit_all(tmp_path: Path) -> None:
     from evalc.backends.slurm.runs import SlurmRuns
 

@@ -119,11 +119,13 @@ def _planned(folder: Path, notices: list[str]) -> _Plan | None:
     try:
         content = mapping(read_json(folder / PLAN))
         plan = _Plan(text(content.get("name")), text(content.get("backend")))
+        services = content.get("services") or []
+        using = {one["name"] for one in services if one.get("gpus") is not None}
         for job in content["jobs"]:
             found = [_step(step) for step in job["steps"]]
             plan.steps += found
             plan.jobs.append(Job(job["id"], tuple(step.id for step in found)))
-            plan.gpus[job["id"]] = _gpus(job)
+            plan.gpus[job["id"]] = _gpus(job, using)
     except (Unreadable, KeyError, TypeError, AttributeError) as error:
         why = str(error) if isinstance(error, Unreadable) else "is none of evalc's"
         notices.append(f"{PLAN} {why}")
@@ -154,13 +156,14 @@ def _step(step: dict[str, Any]) -> Step:
     )
 
 
-def _gpus(job: dict[str, Any]) -> int | None:
-    """How many GPUs a job holds; None where the plan does not say a number."""
+def _gpus(job: dict[str, Any], using: Collection[str]) -> int | None:
+    """How many GPUs a job holds; None where the plan does not say a number. ``using`` are the
+    servers that use any."""
     resources = mapping(job.get("resources"))
     nodes, each = resources.get("nodes", 1), resources.get("gpus_per_node")
     if isinstance(nodes, int) and isinstance(each, int):
         return nodes * each
-    if not job.get("services"):
+    if not any(name in using for name in job.get("services") or ()):
         return 0
     told = str(resources.get("gpus") or "")
     return int(told) if told.isascii() and told.isdigit() else None
