@@ -45,10 +45,10 @@ def other_backends_keys(plan: Plan) -> Iterator[Problem]:
 
 
 def auto_export(plan: Plan) -> Iterator[Problem]:
-    """Exporting results, which this version does not do yet."""
+    """Exporting results by itself, which no backend of ours does."""
     if plan.options.get("auto_export"):
         yield NoEffect(
             key="execution.auto_export",
-            why="this version of evalc does not export results",
+            why="nothing is exported by itself; 'evalc export ID' does it when the run is done",
             location=plan.origin.at("execution", "auto_export"),
         )

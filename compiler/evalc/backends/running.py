@@ -92,6 +92,27 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """An attempt of a job, as the run's folder tells of it.
+
+    ``native`` is the id that the backend's own tools know it by, empty where there is none.
+    ``began`` and ``ended`` are seconds since 1970, ``how`` is how it ended, in a word or two.
+    """
+
+    native: str = ""
+    began: float | None = None
+    ended: float | None = None
+    how: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None where the folder does not tell."""
+        if self.began is None or self.ended is None:
+            return None
+        return max(0.0, self.ended - self.began)
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
     """What a command did: its exit code, and what it said."""
 
@@ -265,6 +286,23 @@ def remote_of(runs: Runs) -> Remote | None:
     return cast("Remote", runs) if getattr(runs, "where", None) else None
 
 
+class Telling(Protocol):
+    """What a backend's :class:`Runs` may have beside: what a run's folder tells of it."""
+
+    def spent(self, folder: Path, job: Job) -> Sequence[Spent]:
+        """The attempts of a job, the oldest first, by the files in a run's folder alone.
+
+        The folder may have been fetched, and lack files. Raises OSError.
+        """
+
+    def why(self, folder: Path, job: Job) -> str:
+        """Why a job is not finished, in words; empty where the folder does not tell."""
+
+    def digest(self, folder: Path, step: str) -> str:
+        """The digest of a task's plan by its script, which ``logs/digest`` of the task repeats when
+        it was evaluated by it; empty where the folder has no scripts."""
+
+
 def whole_number(text: str) -> int | None:
     """A count or a time that a file tells; None for anything else, and for what no database holds.
 
@@ -274,8 +312,25 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
+def text_of(path: Path) -> str:
+    """What a file of a run holds, whatever bytes those are; empty where there is none.
+
+    Raises OSError.
+    """
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
 def runs_of(backend: Backend) -> Runs | None:
     """How bundles of this backend are run; None when only people can."""
     method = getattr(backend, "runs", None)
     runs: Runs | None = method() if callable(method) else None
     return runs
+
+
+def telling_of(runs: Runs | None) -> Telling | None:
+    """What tells of a run's folder; None where the backend can't."""
+    has_all = all(hasattr(runs, name) for name in ("spent", "why", "digest"))
+    return cast("Telling", runs) if has_all else None

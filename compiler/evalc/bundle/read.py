@@ -19,6 +19,9 @@ from evalc.errors import EvalcError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# What 'evalc fetch' leaves in a folder that it fills: {"invocation": ID}.
+FETCHED = ".evalc-run.json"
+
 
 class NotABundle(EvalcError):
     """A folder holds no bundle, or none that this evalc understands."""

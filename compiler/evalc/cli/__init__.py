@@ -48,6 +48,19 @@ COMMANDS = {
         "Start again what has stopped without being finished.",
     ),
     "fetch": ("evalc.cli.runs.fetch:fetch_command", "Bring results and logs here."),
+    "report": (
+        "evalc.cli.results.report:report_command",
+        "Show the results of runs side by side.",
+    ),
+    "compare": (
+        "evalc.cli.results.compare:compare_command",
+        "Tell how the scores of two runs differ.",
+    ),
+    "gate": (
+        "evalc.cli.results.compare:gate_command",
+        "Fail when a score has really fallen from run A to run B.",
+    ),
+    "export": ("evalc.cli.results.export:export_command", "Send results elsewhere."),
     "info": ("evalc.cli.runs.info:info_command", "Tell all that is recorded of a run."),
     "doctor": (
         "evalc.cli.runs.doctor:doctor_command",
@@ -78,6 +91,7 @@ Examples:
   evalc explain cluster.yaml execution.output_dir
   evalc run cluster.yaml --wait
   evalc status --watch
+  evalc report k3f m2q --baseline k3f
   eval "$(evalc completion bash)"
 
 \b

@@ -34,6 +34,23 @@ if TYPE_CHECKING:
 
 # What people want back of a run, as paths in its folder: '**' is anything, '*' is within a name.
 RESULTS = ("*/artifacts/**",)
+# What tells what the run is and how its tasks ended; a few kilobytes.
+ABOUT = (
+    "manifest.json",
+    "plan.json",
+    "config.yaml",
+    "logs/journal",
+    "*/logs/journal",
+    "*/logs/stage.*",
+    "*/logs/digest",
+    "*/logs/run_config.yml",
+)
+# Of the results, those that are read for scores.
+SCORES = (
+    "*/artifacts/results.yml",
+    "*/artifacts/**results*.json",
+    "*/artifacts/**samples*.jsonl",
+)
 LOGS = ("*/logs/**", "logs/**", "*/slurm-*.log", "slurm-*.log")
 _PRIVATE = 0o600
 # In a folder that is fetched into: what has not come whole.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Elsewhere, Unreachable, remote_of
+from evalc.bundle.read import FETCHED
 from evalc.errors import UsageError
 from evalc.runner import folders
 from evalc.runner.reaching import HostLost, host_of, runs_for
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from evalc.runner.database import Invocation
 
 _CHUNK = 1 << 16
-# In a folder that was fetched into: of which run.
-_MARK = ".evalc-run"
 # $1 is the folder, $2 how many lines, $3 'follow' or nothing; then patterns, which only an unquoted
 # word is taken for. tail names the files when there are several. sshd tells a command without a
 # terminal of no lost connection, and a tail that has nothing to write does not notice that nobody
@@ -106,11 +106,25 @@ def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fe
     and :class:`~evalc.errors.UsageError` for a folder that can't be written or has files of
     something else, which might be overwritten.
     """
+    return fetch_results(invocation, target, logs=logs, whole=True)
+
+
+def fetch_results(
+    invocation: Invocation, target: Path, *, logs: bool, whole: bool
+) -> folders.Fetched:
+    """Brings what tells of a run's results into ``target``; with ``whole``, all its artifacts.
+
+    The folder says whose it is, in ``.evalc-run.json``. Raises as :func:`fetch_run`.
+    """
     try:
         _claim(target, invocation.id)
     except OSError as error:
         raise UsageError(f"can't write {target}: {error.strerror or error}") from None
-    patterns = (*folders.RESULTS, *(folders.LOGS if logs else ()))
+    patterns = (
+        *folders.ABOUT,
+        *(folders.RESULTS if whole else folders.SCORES),
+        *(folders.LOGS if logs else ()),
+    )
     # The same in a task's folder.
     inside = tuple(one.removeprefix("*/") for one in patterns if one.startswith("*/"))
     remote = remote_of(runs_for(invocation.backend))
@@ -128,16 +142,23 @@ def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fe
 
 def _claim(target: Path, invocation: str) -> None:
     """Makes the folder ``target`` that of a run, if it is nobody's."""
-    mark = target / _MARK
+    mark = target / FETCHED
     if mark.exists():
-        owner = mark.read_text(encoding="utf-8", errors="replace").strip()
+        owner = _owner(mark)
         if owner != invocation:
             raise UsageError(f"{target} holds what was fetched of {owner}", _ELSEWHERE)
         return
     if target.exists() and any(target.iterdir()):
         raise UsageError(f"{target} is not empty, and nothing was fetched into it yet", _ELSEWHERE)
     target.mkdir(parents=True, exist_ok=True)
-    mark.write_text(f"{invocation}\n", encoding="utf-8")
+    mark.write_text(json.dumps({"invocation": invocation}) + "\n", encoding="utf-8")
+
+
+def _owner(mark: Path) -> str:
+    try:
+        return str(json.loads(mark.read_text(encoding="utf-8", errors="replace"))["invocation"])
+    except (ValueError, LookupError, TypeError):
+        return "another run"
 
 
 _ELSEWHERE = "name another folder with --to"

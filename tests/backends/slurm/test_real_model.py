@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from waiting import wait_for
 
+from evalc.export.comparing import compare
+from evalc.export.reading import read_run
+from evalc.export.significance import Method
+
 if TYPE_CHECKING:
     from backends.slurm.lab import Bundle, Lab
 
@@ -89,3 +93,16 @@ def test_a_time_out_changes_no_result(lab: Lab) -> None:
     assert results[0] == results[1]
     assert len(samples(whole)) >= 20
     assert samples(whole) == samples(broken)
+
+    # evalc reads the same from both folders, pairs the answers, and tells what attempts took.
+    runs = [read_run(bundle.folder) for bundle in (whole, broken)]
+    (one,) = compare(runs[0], runs[1])
+    assert one.difference is not None
+    assert one.difference.method is Method.MCNEMAR
+    assert (one.change, one.difference.p) == (0, 1)
+    assert [len(run.spent[TASK]) for run in runs] == [1, 2]
+    attempts = runs[1].spent[TASK]
+    assert [one.native for one in attempts] == [first["job"], second["job"]]
+    assert all(one.seconds for one in attempts)
+    assert runs[1].gpus == {TASK: 0}
+    assert all(run.tasks[0].counts for run in runs)

@@ -7,12 +7,14 @@ write and in the three that ``templates/runner/local_keep.sh`` adds to ``logs/``
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from evalc.backends.local.options import Options
 from evalc.backends.local.runs.judge import judge
 from evalc.backends.local.runs.seen import read_all
-from evalc.backends.running import Sight, State, Stopped, Unreachable
+from evalc.backends.running import Sight, Spent, State, Stopped, Unreachable, text_of
 from evalc.resources import read_template
 
 if TYPE_CHECKING:
@@ -129,7 +131,51 @@ class LocalRuns:
         server = "logs/server_*_stdout.log"
         return (server, *(f"{step}/{server}" for step in steps))
 
+    def spent(self, folder: Path, job: Job) -> Sequence[Spent]:
+        """See :class:`evalc.backends.running.Telling`: the last attempt, by its tasks' stage files.
 
+        Of earlier ones nothing is kept.
+        """
+        stages = [_stages(folder / step / "logs") for step in job.steps]
+        began = [start for start, _, _ in stages if start is not None]
+        ended = [end for _, end, _ in stages if end is not None]
+        if not began:
+            return []
+        codes = [code for start, _, code in stages if start is not None]
+        over = None not in codes and ended
+        failed = "failed" if any(code != "0" for code in codes) else "finished"
+        end = max(ended) if over else None
+        return [Spent("", min(began), end, failed if over else "")]
+
+    def why(self, folder: Path, job: Job) -> str:
+        """See there: tasks tell by themselves."""
+        del folder, job
+        return ""
+
+    def digest(self, folder: Path, step: str) -> str:
+        """See there."""
+        found = _DIGEST.search(text_of(folder / step / "run.sh"))
+        return found[1] if found else ""
+
+
+def _stages(logs: Path) -> tuple[float | None, float | None, str | None]:
+    """When a task began and ended, in seconds since 1970, and its exit code."""
+    began, _ = _stage(logs / "stage.pre-start")
+    ended, code = _stage(logs / "stage.exit")
+    return began, ended, code
+
+
+def _stage(path: Path) -> tuple[float | None, str | None]:
+    """The time in a stage file, and the word after it."""
+    try:
+        words = text_of(path).split(maxsplit=2)
+        time = datetime.fromisoformat(words[0].replace("Z", "+00:00")).timestamp()
+    except (IndexError, ValueError):
+        return None, None
+    return time, words[1] if len(words) > 1 else None
+
+
+_DIGEST = re.compile(r"^_digest=([0-9a-f]+)", re.MULTILINE)
 # Values may hold bytes that are no text.
 _BYTES = ("utf-8", "surrogateescape")
 

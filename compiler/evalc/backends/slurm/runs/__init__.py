@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from evalc.backends.running import Sight, State, Stopped, Unreachable, whole_number
+from evalc.backends.running import Sight, Spent, State, Stopped, Unreachable, text_of, whole_number
 from evalc.backends.slurm.runs import journal, seen
 from evalc.backends.slurm.runs.judge import Evidence, judge
 from evalc.resources import read_template
@@ -133,6 +133,38 @@ class SlurmRuns:
             return [f"{home}logs/server_*_stdout.log" for home in homes]
         elements = [f"slurm-*_{position}.log"] if run.options.get("array") else []
         return [*elements, *(f"{home}slurm-*.log" for home in homes)]
+
+    def spent(self, folder: Path, job: Job) -> Sequence[Spent]:
+        """See :class:`evalc.backends.running.Telling`: by the journal, all its chains."""
+        return [
+            Spent(link.job, link.start, _end_of(link), link.word or link.kind)
+            for chain in journal.read_all(_journal(folder, job))
+            for link in chain.links.values()
+        ]
+
+    def why(self, folder: Path, job: Job) -> str:
+        """See there."""
+        chain = journal.read(_journal(folder, job))
+        return chain.reason or (chain.last.reason if chain.last else "")
+
+    def digest(self, folder: Path, step: str) -> str:
+        """See there."""
+        line = rf"^(?:_tasks=\(|  )(?:.* )?'?{re.escape(step)}:([0-9a-f]+)\b"
+        found = re.search(line, text_of(folder / "submit_all.sh"), re.MULTILINE)
+        return found[1] if found else ""
+
+
+def _journal(folder: Path, job: Job) -> str:
+    """A job's journal, empty where there is none: at the top when all tasks share the job."""
+    homes = [folder] if _is_shared(job) else [folder / job.id, folder]
+    return next(filter(None, (text_of(home / "logs/journal") for home in homes)), "")
+
+
+def _end_of(link: journal.Link) -> float | None:
+    """When an attempt ended. The line may be of the next attempt, which only then found out."""
+    if link.start is not None and link.elapsed is not None:
+        return link.start + link.elapsed
+    return journal.seconds(link.ended) if link.kind else None
 
 
 def _is_shared(job: Job) -> bool:

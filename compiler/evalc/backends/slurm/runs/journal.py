@@ -14,7 +14,8 @@ class Link:
 
     ``start`` is in seconds since 1970. ``kind`` is how it ended by its own word (``finished``,
     ``failed``, ``out-of-memory``, ``told``, ``interrupted``), empty when it said nothing; ``word``
-    is Slurm's, where a later link has asked. ``ended`` is the time of the line that tells the end.
+    is Slurm's, where a later link has asked. ``ended`` is the time of the line that tells the end,
+    ``elapsed`` how long the attempt took, in seconds.
     """
 
     job: str
@@ -25,6 +26,7 @@ class Link:
     word: str = ""
     reason: str = ""
     ended: str = ""
+    elapsed: float | None = None
 
 
 @dataclass(slots=True)
@@ -60,18 +62,26 @@ class Chain:
 
 def read(text: str) -> Chain:
     """The last chain of a journal. Lines that a crash has cut count as attempts at most."""
-    chain = Chain()
+    return read_all(text)[-1]
+
+
+def read_all(text: str) -> list[Chain]:
+    """Every chain of a journal, the oldest first; one without anything where there is none."""
+    chains = [Chain()]
     *lines, last = text.split("\n")
     for line in (*lines, f"{last}[cut]"):
         time, _, said = line.partition(" ")
+        chain = chains[-1]
         if line.endswith("[cut]"):
             chain.attempts += said.startswith("attempt")
             continue
         said, _, reason = said.partition(" reason=")
         event, *pairs = said.split(" ")
         keys = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-        chain = _add(chain, event, time, keys, reason)
-    return chain
+        after = _add(chain, event, time, keys, reason)
+        if after is not chain:
+            chains.append(after)
+    return chains
 
 
 def _add(chain: Chain, event: str, time: str, keys: dict[str, str], reason: str) -> Chain:
@@ -97,6 +107,7 @@ def _add(chain: Chain, event: str, time: str, keys: dict[str, str], reason: str)
                 link.word = link.word or keys.get("state", "")
                 link.reason = link.reason or reason
                 link.ended = link.ended or time
+                link.elapsed = link.elapsed or _number(keys, "elapsed")
         case "left":
             chain.finished |= reason == "everything is finished already"
         case "done" | "stop":

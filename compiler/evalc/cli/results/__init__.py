@@ -1,0 +1,1 @@
+"""The commands that deal with results: reported, compared, exported."""

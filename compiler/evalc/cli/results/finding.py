@@ -1,0 +1,61 @@
+"""Which runs a command line means: ids of submitted ones, or folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalc.cli.output import note
+from evalc.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalc.export.model import RunResult
+    from evalc.runner.database import Database, Invocation
+
+
+def find_runs(names: Sequence[str], *, logs: bool = False, whole: bool = False) -> list[RunResult]:
+    """What each name means, in order: a folder, or the id of a run or a job of it.
+
+    Of a run on another machine, results are fetched first, into evalc's own folder; with ``whole``
+    all its artifacts, with ``logs`` its logs.
+    """
+    from evalc.export.reading import read_run
+
+    found: list[RunResult] = []
+    database: Database | None = None
+    try:
+        for name in names:
+            # A folder is meant where one is there: ids have no dots and slashes, and are few.
+            if Path(name).is_dir():
+                found.append(read_run(Path(name)))
+                continue
+            if "/" in name:
+                raise UsageError(f"there is no folder {name}")
+            if database is None:
+                from evalc.runner.database import Database
+
+                database = Database.open()
+            one = database.find(name)
+            folder = _here(one.invocation, database, logs=logs, whole=whole)
+            steps = one.job.steps if one.job else ()
+            found.append(read_run(folder, one.invocation.id, steps))
+    finally:
+        if database is not None:
+            database.close()
+    return found
+
+
+def _here(invocation: Invocation, database: Database, *, logs: bool, whole: bool) -> Path:
+    """The folder of a run on this machine, fetched where it is on another one."""
+    from evalc.runner.database.processes import machine_name
+    from evalc.runner.reading import fetch_results
+
+    if invocation.hostname is None and invocation.machine == machine_name():
+        return Path(invocation.folder)
+    target = database.path.parent / "results" / invocation.id
+    fetched = fetch_results(invocation, target, logs=logs, whole=whole)
+    for path in (*fetched.refused, *fetched.missing):
+        note(f"{invocation.id}: not fetched: {path}")
+    return target

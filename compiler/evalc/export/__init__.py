@@ -1,0 +1,1 @@
+"""What runs were for: their results, read into one form, compared, reported and sent elsewhere."""

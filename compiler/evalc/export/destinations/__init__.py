@@ -1,0 +1,1 @@
+"""Where results can be sent: a module for each destination."""

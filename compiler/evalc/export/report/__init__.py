@@ -1,0 +1,1 @@
+"""A table of runs as text, Markdown, HTML or JSON."""
