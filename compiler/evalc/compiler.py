@@ -93,7 +93,7 @@ def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
     if any(problem.severity == "error" for problem in problems):
         raise ConfigError([*problems, *_found_later(request, config)])
     lowered = lower(
-        config.root,
+        config.meant,
         name=request.name,
         base=str(request.config.parent),
         selected=request.tasks,
@@ -112,7 +112,7 @@ def _found_later(request: Request, config: Config) -> list[Problem]:
     from evalc.plan.lower import lower
     from evalc.plan.problems import NotGiven
 
-    root = pruned(config.root, config.problems)
+    root = pruned(config.meant, config.problems)
     try:
         lower(root, name=request.name, base=str(request.config.parent), selected=request.tasks)
     except ConfigError as error:

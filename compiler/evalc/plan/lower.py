@@ -295,7 +295,14 @@ class _Lowering(Reader):
             # A container of the user's may hold tasks that the catalogue has never heard of.
             if name and not self.word(*path, "container"):
                 at = self.value_at(*path, "name")
-                unknown = UnknownTask(task=name, suggestions=error.suggestions, location=at)
+                harness = name.partition(".")[0] if "." in name else ""
+                known = [h.image for h in catalog.load().harnesses if h.name == harness]
+                unknown = UnknownTask(
+                    task=name,
+                    suggestions=error.suggestions,
+                    image="".join(known),
+                    location=at,
+                )
                 self.problems.append(unknown)
         return None
 

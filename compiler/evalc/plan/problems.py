@@ -24,11 +24,12 @@ class NotGiven(Problem):
 
 
 class UnknownTask(Problem):
-    """A task that the catalogue does not have."""
+    """A task that the catalogue does not have. ``image``: that of the harness it names."""
 
     code: ClassVar[str] = "unknown-task"
     task: str
     suggestions: tuple[str, ...] = ()
+    image: str = ""
 
     @property
     def message(self) -> str:
@@ -44,6 +45,11 @@ class UnknownTask(Problem):
 
     @property
     def help(self) -> str:
+        if self.image:
+            return (
+                "`evalc ls tasks` lists them; if the harness has it all the same, add\n"
+                f"'container: {self.image}'"
+            )
         return (
             "`evalc ls tasks` lists them; a task of your own needs a 'container' with the harness, "
             "or a 'command'"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from evalc.errors import Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from evalc.source import Path
 
 
 class UnknownKey(Problem):
     """A key that the schema does not have at this place.
 
     ``where`` names the mapping (empty for the top level), ``known`` are its keys, ``elsewhere`` the
-    mappings that do have a key of this name.
+    mappings that do have a key of this name. ``path`` is the key's.
     """
 
     code: ClassVar[str] = "unknown-key"
@@ -19,6 +22,7 @@ class UnknownKey(Problem):
     where: str
     known: tuple[str, ...]
     elsewhere: tuple[str, ...] = ()
+    path: Path = ()
 
     @property
     def message(self) -> str:

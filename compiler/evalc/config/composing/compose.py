@@ -34,12 +34,13 @@ class Composed:
     ``root`` has every reference filled in; text that is known only at run time is a
     :data:`~evalc.words.Word`. ``unresolved`` is the same with references kept. Every node knows
     where it was written, and ``previous`` leads to what it replaced. ``sources`` are the files that
-    were read, in order.
+    were read, in order. ``referred`` are the paths that references led to.
     """
 
     root: Mapping
     unresolved: Mapping
     sources: tuple[Source, ...]
+    referred: frozenset[Path]
 
 
 def compose(
@@ -74,8 +75,9 @@ def compose(
     _check_syntax(parts, of_values)
     merged = _merge_parts(parts, loaded.values)
     root = underlay(_apply(of_values, underlay(merged)))
-    resolved = fill_references(Resolver(root, command_keys))
-    return Composed(resolved, root, tuple(repository.sources))
+    resolver = Resolver(root, command_keys)
+    resolved = fill_references(resolver)
+    return Composed(resolved, root, tuple(repository.sources), frozenset(resolver.referred))
 
 
 def _names_group(override: Override, repository: Repository) -> bool:
