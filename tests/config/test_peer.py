@@ -94,7 +94,6 @@ OTHERWISE = {
     r"(deployment|auxiliary_deployments\.\w+)\.(base_)?command": "a list of words, see the next test",
     r"deployment\.type": "vllm_ray is a type of its own, for Ray's commands differ",
     r"execution\.sbatch_extra_flags\.exclusive": "only where it was asked for, see the decisions",
-    r"execution\.sbatch_comment": "null here and there; it is read, and called 'comment'",
     r"execution\.endpoint_readiness_timeout": "bounded: an hour",
     r"execution\.ntasks_per_node": "as the servers need",
     r"execution\.deployment\.n_tasks": "as the servers need",

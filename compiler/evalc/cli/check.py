@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalc.cli.failures import report_failure
-from evalc.cli.options import config_options, task_option
+from evalc.cli.options import config_options, pin_option, task_option
 from evalc.cli.output import page_of, say
 from evalc.cli.progress import Progress
 from evalc.cli.report import as_github, as_json, as_text
@@ -44,6 +44,7 @@ Exit codes:
 @click.command("check", epilog=EPILOG)
 @config_options
 @task_option
+@pin_option
 @click.option(
     "--format",
     "style",

@@ -12,6 +12,8 @@ import click
 from evalc.errors import UsageError, did_you_mean
 
 SUFFIXES = (".yaml", ".yml")
+# Also for a backend whose defaults do not name the key.
+PIN = "++execution.pin_images=true"
 
 # Whether a file is there is left to the reader, whose message is the clearer one.
 _FILE = click.Path(path_type=Path)
@@ -23,7 +25,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def config_options(function: _Function) -> _Function:
     """Give a command CONFIG…, -o, --config-dir and --config-name; it gets ``requests``.
 
-    A command that also wants ``-t`` adds :data:`task_option`.
+    A command that also wants ``-t`` adds :data:`task_option`, and :data:`pin_option` for ``--pin``.
     """
 
     @functools.wraps(function)
@@ -34,6 +36,7 @@ def config_options(function: _Function) -> _Function:
         config_dirs: tuple[Path, ...],
         config_names: tuple[str, ...],
         tasks: tuple[str, ...] = (),
+        pin: bool = False,
         **others: Any,
     ) -> Any:
         from evalc.compiler import Request
@@ -43,6 +46,8 @@ def config_options(function: _Function) -> _Function:
             raise UsageError(
                 "no config is named", "give a file, or --config-dir DIR with --config-name NAME"
             )
+        if pin:
+            overrides = (*overrides, PIN)
         requests = tuple(Request(path, overrides, tasks, config_dirs) for path in named)
         return function(requests=requests, **others)
 
@@ -80,6 +85,12 @@ task_option = click.option(
     multiple=True,
     metavar="TASK",
     help="Only this task; may be repeated.",
+)
+
+pin_option = click.option(
+    "--pin",
+    is_flag=True,
+    help="Name images by digest, not by tag: the same as -o execution.pin_images=true.",
 )
 
 _OPTIONS = (

@@ -29,6 +29,7 @@ from evalc.plan.model import (
 )
 from evalc.plan.names import MAX_NAME, NAME
 from evalc.plan.origin import Origin
+from evalc.plan.pinning import pinned
 from evalc.plan.problems import (
     AmbiguousTask,
     BadEnvName,
@@ -78,6 +79,8 @@ _SECRET_NAME = re.compile(
 # Sent by task type to the endpoint that serves it, where the deployment has none of that name.
 _SERVED_BY = {"vlm": "chat", "completions_logprob": "completions"}
 _SETTINGS = "nemo_evaluator_config"
+# Keys of 'execution' that have become something else of the plan, for all backends.
+_IN_THE_PLAN = frozenset(("type", "output_dir", "memory_limit", "cpus", "sharing", "pin_images"))
 # The load balancer's port where the config does not say.
 _PROXY_PORT = 5009
 
@@ -91,6 +94,9 @@ def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> 
     """
     lowering = _Lowering(root, name, base)
     plan = lowering.plan(selected)
+    if lowering.flag("execution", "pin_images"):
+        plan, unpinned = pinned(plan)
+        lowering.problems += unpinned
     # What several parts of the plan read (the top-level env_vars) is reported once.
     problems = tuple(dict.fromkeys(lowering.problems))
     if any(problem.severity == "error" for problem in problems):
@@ -138,8 +144,7 @@ class _Lowering(Reader):
             options={
                 key: value
                 for key, value in (execution.plain() if execution else {}).items()
-                if key not in ("type", "output_dir", "memory_limit", "cpus", "sharing")
-                and not key.startswith("x-")
+                if key not in _IN_THE_PLAN and not key.startswith("x-")
             },
             origin=Origin(self.root),
         )

@@ -56,6 +56,21 @@ class UnknownTask(Problem):
         )
 
 
+class UnpinnedImage(Problem):
+    """An image without a digest, where images are to be pinned. ``image`` is in words."""
+
+    code: ClassVar[str] = "unpinned-image"
+    image: str
+
+    @property
+    def message(self) -> str:
+        return f"images are pinned, and no digest is known of the image {self.image}"
+
+    @property
+    def label(self) -> str:
+        return "write it as NAME@sha256:…, or without 'pin_images'"
+
+
 class AmbiguousTask(Problem):
     """A task name that several harnesses have."""
 
