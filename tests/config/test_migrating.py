@@ -194,7 +194,7 @@ def test_comments_go_with_what_they_are_about(tmp_path: Path) -> None:
           type: local
           # for all
           # of the server
-            # last
+          # last
 
           # of the engine
           engine: none

@@ -83,7 +83,7 @@ class Text:
         if match is None:
             raise CannotEdit
         first = first[match.end() :]
-        last = self._last_line(key, value)
+        last = self._end(key, value)
         return Piece(
             tuple(self.lines[self._first_comment(line, column) : line]),
             (first, *self.lines[line + 1 : last + 1]),
@@ -133,7 +133,7 @@ class Text:
             if self._is_flow(above):
                 raise CannotEdit
             last_key, last = list(zip(above.keys.values(), above.entries.values(), strict=True))[-1]
-            at, column = self._last_line(last_key, last) + 1, first.start.column
+            at, column = self._end(last_key, last) + 1, first.start.column
             if before and before[:-1] == path[:depth] and before[-1] in above.entries:
                 key = above.keys[str(before[-1])]
                 if self._stands_alone(key):
@@ -166,7 +166,7 @@ class Text:
         if not self._stands_alone(key):
             raise CannotEdit
         line, column = key.start.line, key.start.column
-        last = self._last_line(key, value)
+        last = self._end(key, value)
         first = self._first_comment(line, column)
         saved = list(kept)
         left = []
@@ -195,6 +195,18 @@ class Text:
     def _is_flow(self, node: Node) -> bool:
         text = self.lines[node.start.line][node.start.column :]
         return text[:1] in ("{", "[")
+
+    def _end(self, key: Scalar, value: Node) -> int:
+        """The last line of an entry, with the comments behind it that are further in than its
+        key."""
+        last = end = self._last_line(key, value)
+        for number, line in enumerate(self.lines[last + 1 :], last + 1):
+            if not line.strip():
+                continue
+            if not re.match(rf" {{{key.start.column + 1},}}#", line):
+                break
+            end = number
+        return end
 
     def _last_line(self, key: Scalar, value: Node) -> int:
         """The last line of an entry, without blank lines and comments that follow it."""
