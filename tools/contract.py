@@ -93,13 +93,19 @@ evaluation:
     target:
       api_endpoint:
         adapter_config:
-          use_caching: true
-          save_responses: true
-          save_requests: true
-          use_system_prompt: true
-          custom_system_prompt: You are good at sums.
-          use_request_logging: true
-          use_response_logging: true
+          interceptors:
+            - name: system_message
+              config: {system_message: You are good at sums.}
+            - name: request_logging
+              config: {max_requests: 1}
+            - name: caching
+              config:
+                cache_dir: /results/cache
+                reuse_cached_responses: true
+                save_responses: true
+                save_requests: true
+            - name: endpoint
+            - name: response_stats
   tasks:
     - name: lm-evaluation-harness.gsm8k_cot_instruct
       %(container)s

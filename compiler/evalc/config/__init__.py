@@ -66,6 +66,7 @@ def load(
     from evalc.config.checking.secrets_lint import find_secrets
     from evalc.config.checking.validate import validate
     from evalc.config.composing.compose import compose
+    from evalc.config.named_tasks import by_index
     from evalc.config.normalise import normalise, with_defaults
 
     kinds = ["local"]
@@ -83,6 +84,7 @@ def load(
         builtin=BUILTIN,
         command_keys=lambda path: is_command(path, lambda: schema(kinds[0])),
         underlay=underlay,
+        readdress=by_index,
     )
     root, problems = normalise(composed.root)
     wrong = validate(root, schema(_kind(root) or "local"))

@@ -47,7 +47,7 @@ from evalc.plan.services import ServiceReader
 from evalc.plan.walltime import parse_walltime
 from evalc.source import Mapping, Scalar, Sequence
 from evalc.source.nodes import scalar_text, scalars
-from evalc.words import RuntimeEnv, Secret, Word, literal, literal_text
+from evalc.words import Literal, RuntimeEnv, Secret, Word, literal, literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,8 @@ _SECRET_NAME = re.compile(
 # Sent by task type to the endpoint that serves it, where the deployment has none of that name.
 _SERVED_BY = {"vlm": "chat", "completions_logprob": "completions"}
 _SETTINGS = "nemo_evaluator_config"
+# Where a container of the contract has its artifacts.
+_RESULTS = "/results"
 # Keys of 'execution' that have become something else of the plan, for all backends.
 _IN_THE_PLAN = frozenset(("type", "output_dir", "memory_limit", "cpus", "sharing", "pin_images"))
 # The load balancer's port where the config does not say.
@@ -382,9 +384,10 @@ class _Lowering(Reader):
         key_name: str | None,
     ) -> dict[str, Any]:
         """What the harness is given: the user's settings over what follows from the config."""
-        config: dict[str, Any] = {"output_dir": "/results", "type": task}
+        config: dict[str, Any] = {"output_dir": _RESULTS, "type": task}
         if self.text("execution", "engine") == "none":
             config["output_dir"] = (RuntimeEnv("RESULTS_DIR"),)
+            settings = _on_the_host(settings)
         endpoint: dict[str, Any] = {
             "url": _known(url),
             "model_id": _known(model),
@@ -470,6 +473,19 @@ def _as_word(value: Any) -> Word | None:
 def _known(word: Word) -> str | Word:
     text = literal_text(word)
     return word if text is None else text
+
+
+def _on_the_host(value: Any) -> Any:
+    """Settings for a harness that runs in no container: paths below ``/results``, where a container
+    has its artifacts, are below the folder that they are in."""
+    if isinstance(value, dict):
+        return {key: _on_the_host(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_on_the_host(item) for item in value]
+    if isinstance(value, str) and (value == _RESULTS or value.startswith(f"{_RESULTS}/")):
+        rest = value[len(_RESULTS) :]
+        return (RuntimeEnv("RESULTS_DIR"), *([Literal(rest)] if rest else []))
+    return value
 
 
 def _without_free_keys(value: Any) -> Any:
