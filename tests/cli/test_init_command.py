@@ -62,7 +62,7 @@ def test_tasks_of_choice_and_standard_output(evalc: Run) -> None:
 def test_a_file_that_is_there_stays(evalc: Run, tmp_path: Path) -> None:
     (tmp_path / "evalc.yaml").write_text("mine")
     result = evalc("init")
-    assert (result.code, "there is a evalc.yaml already" in result.err) == (2, True)
+    assert (result.code, "evalc.yaml is there already" in result.err) == (2, True)
     assert (tmp_path / "evalc.yaml").read_text() == "mine"
     assert evalc("init", "--force").code == 0
 

@@ -255,6 +255,40 @@ def test_older_settings_join_newer_ones(tmp_path: Path) -> None:
     )
 
 
+def test_lines_end_as_they_did(tmp_path: Path) -> None:
+    path = EXAMPLES / "slurm_older_keys.yaml"
+    here = tmp_path / "c.yaml"
+    here.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert migrate(Request(here)).text == migrate(Request(path)).text.replace("\n", "\r\n")
+
+
+ODD = {
+    "a quoted key": "execution: {type: local, engine: none}\nevaluation:\n  'overrides':\n    \"config.type\": t\n"
+    "  tasks: [{name: t, command: c}]\ntarget: {api_endpoint: {url: u, model_id: m}}\n",
+    "an anchor": "execution: {type: local, engine: none}\nevaluation:\n  config: &c\n    params: {top_p: 1}\n"
+    "  tasks:\n    - {name: t, command: c, config: *c}\n    - name: s\n      command: c\n"
+    "      config: *c\ntarget: {api_endpoint: {url: u, model_id: m}}\n",
+    "merged keys": "x-all: &a\n  HF_TOKEN: HF_TOKEN\nexecution: {type: local, engine: none}\nevaluation:\n"
+    "  env_vars:\n    <<: *a\n    B: B\n  tasks: [{name: t, command: c}]\n"
+    "target: {api_endpoint: {url: u, model_id: m}}\n",
+    "no newline at the end": "execution: {type: local, engine: none}\ntarget: {api_endpoint: {url: u, model_id: m}}"
+    "\nevaluation:\n  tasks: [{name: t, command: c}]\n  overrides:\n    config.params.top_p: 1",
+    "an explicit key": "execution: {type: local, engine: none}\ntarget: {api_endpoint: {url: u, model_id: m}}\n"
+    "evaluation:\n  ? overrides\n  : config.params.top_p: 1\n  tasks: [{name: t, command: c}]\n",
+    "a text of several lines": "execution: {type: local, engine: none}\nevaluation:\n  overrides:\n"
+    "    config.params.extra.a: one\n      two\n\n      three\n    config.params.extra.b: 'x\n\n"
+    "      # no comment'\n  tasks: [{name: t, command: c}]\n"
+    "target: {api_endpoint: {url: u, model_id: m}}\n",
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_odd_ways_of_writing_are_edited_right_or_left(text: str, tmp_path: Path) -> None:
+    result = migrated(tmp_path, text)
+    assert scripts(tmp_path, result.text) == scripts(tmp_path, text), result.text
+    assert migrated(tmp_path, result.text).text == result.text
+
+
 class Generator:
     """Configs of older forms, in all manners of writing."""
 

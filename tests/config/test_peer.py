@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from config.hydra_composer import by_hydra_core, hydra_environment
 
 from evalc import catalog
@@ -22,6 +23,7 @@ from evalc.compiler import compile as compile_request
 from evalc.config import BUILTIN
 from evalc.config.composing.compose import Composed, compose
 from evalc.errors import ConfigError
+from evalc.plan.model import words_of
 from evalc.source import read_file
 from evalc.source.nodes import walk
 from evalc.words import Literal, Word
@@ -29,6 +31,7 @@ from evalc.words import Literal, Word
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evalc.compiler import Compiled
     from evalc.plan import Plan
 
 FOLDER = Path(__file__).parent / "data" / "launcher"
@@ -45,8 +48,12 @@ def overrides(name: str) -> tuple[str, ...]:
 
 
 @cache
+def compiled(name: str) -> Compiled:
+    return compile_request(Request(FOLDER / name, overrides(name)))
+
+
 def plan_of(name: str) -> Plan:
-    return compile_request(Request(FOLDER / name, overrides(name))).plan
+    return compiled(name).plan
 
 
 def rendered(value: Any) -> Any:
@@ -212,6 +219,11 @@ def test_run_configs_are_the_peers(name: str) -> None:
         return
     ours = [rendered(step.run_config) for step in plan_of(name).steps]
     assert ours == PEER["run_configs"][name]
+    # And so are the files, as PyYAML reads them in the container.
+    files = compiled(name).bundle.files
+    for step, theirs in zip(plan_of(name).steps, PEER["run_configs"][name], strict=True):
+        if not words_of(step.run_config):
+            assert yaml.safe_load(files[f"{step.id}/run_config.yml"].data) == theirs
 
 
 @pytest.mark.parametrize("name", PEER["everything"])

@@ -77,7 +77,7 @@ def init_command(
         with file.open("w" if force else "x", encoding="utf-8") as target:
             target.write(text)
     except FileExistsError:
-        raise UsageError(f"there is a {file} already", "--force replaces it") from None
+        raise UsageError(f"{file} is there already", "--force replaces it") from None
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror}") from None
     say(f"wrote {file}; next: evalc check {file}")

@@ -6,7 +6,7 @@ after. What can't be rewritten so stays as it is: the older form goes on to be r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalc.config.migrating.edits import edits
@@ -49,6 +49,9 @@ def migrate(text: str, backend: str, compose: Callable[[str], Any]) -> Migrated:
     config as plain data, for a text of this file. Raises :class:`~evalc.errors.ConfigError` when
     the text is not YAML, or the config can't be composed as it is.
     """
+    if "\r\n" in text:
+        found = migrate(text.replace("\r\n", "\n"), backend, compose)
+        return replace(found, text=found.text.replace("\n", "\r\n"))
     first = now = Text(text)
     meant = _meaning(compose(text))
     changes: list[Change] = []
