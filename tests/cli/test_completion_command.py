@@ -96,8 +96,8 @@ def bash(program: Path, tmp_path: Path) -> Iterator[Bash]:
 def test_bash_completes_commands_options_values_and_files(bash: Bash, tmp_path: Path) -> None:
     (tmp_path / "cluster.yaml").touch()
     bash.completed("evalc comple", "evalc complet")
-    bash.completed("evalc ex", "evalc explain ")
-    bash.completed("evalc ls ta", "evalc ls tasks ")
+    bash.completed("evalc expl", "evalc explain ")
+    bash.completed("evalc ls ba", "evalc ls backends ")
     bash.completed("evalc compile --fo", "evalc compile --force ")
     bash.completed("evalc check --format gi", "evalc check --format github ")
     bash.completed("evalc ls tasks --harness simple", "evalc ls tasks --harness simple_evals ")

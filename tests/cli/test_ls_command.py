@@ -39,8 +39,42 @@ def test_tasks_of_a_harness_and_an_endpoint_type(evalc: Run) -> None:
         "endpoint_types": list(first.endpoint_types),
         "required_capabilities": list(first.required_capabilities),
         "image": first.image,
+        "digest": first.harness.digest,
+        "arch": first.harness.arch,
+        "url": first.harness.url,
         "params": first.params,
     }
+
+
+def test_all_of_a_task(evalc: Run) -> None:
+    task = catalog.load().find("lm-evaluation-harness.gpqa")
+    result = evalc("ls", "task", "lm-evaluation-harness.gpqa", "mbpp-chat")
+    assert (result.code, result.err) == (0, "")
+    first, second = result.out.split("\n\n")
+    name, *lines = first.splitlines()
+    assert name == "lm-evaluation-harness.gpqa"
+    assert second.startswith("bigcode-evaluation-harness.mbpp-chat\n")
+    said = [line.split(None, 1) for line in lines]
+    assert ["image", task.image] in said
+    assert ["digest", task.harness.digest] in said
+    assert ["config.params.task", json.dumps(task.params["task"])] in said
+    assert ["config.params.extra.tokenized_requests", "false"] in said
+    (one,) = json.loads(evalc("ls", "task", "mbpp-chat", "--json").out)
+    assert one["params"] == catalog.load().find("mbpp-chat").params
+
+
+def test_every_task_can_be_shown(evalc: Run) -> None:
+    names = [task.qualified_name for task in catalog.load().tasks()]
+    assert evalc("ls", "task", *names).out.count("\n  digest") == len(names)
+
+
+def test_a_task_that_is_not_there_or_twice(evalc: Run) -> None:
+    hint = "hint: did you mean 'codec.ifeval' or 'lm-evaluation-harness.ifeval' or "
+    assert evalc("ls", "task", "ifevall").err.startswith(
+        f"error: there is no task 'ifevall'\n{hint}"
+    )
+    both = "hint: there are codec.ifeval, lm-evaluation-harness.ifeval\n"
+    assert evalc("ls", "task", "ifeval").err == f"error: 2 harnesses have a task 'ifeval'\n{both}"
 
 
 @pytest.mark.parametrize(

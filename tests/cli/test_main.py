@@ -110,7 +110,7 @@ def test_no_command_is_wrong_usage_and_shows_the_help(evalc: Run, group: list[st
     [
         (["comple"], "error: there is no command 'comple'\nhint: did you mean 'compile'?\n"),
         (["xyz"], "error: there is no command 'xyz'\nhint: see 'evalc --help'\n"),
-        (["ls", "task"], "error: there is no command 'task'\nhint: did you mean 'tasks'?\n"),
+        (["ls", "taskss"], "error: there is no command 'taskss'\nhint: did you mean 'tasks'?\n"),
         (
             ["compile", "--forc", "x"],
             "error: no such option '--forc'\nhint: did you mean '--force'?\n",

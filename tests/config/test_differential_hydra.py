@@ -9,21 +9,16 @@ from __future__ import annotations
 import json
 import os
 import random
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from config import hydra_composer
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.hydra import Hydra
 from hydra.compose import compose as hydra_compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.types import RunMode
-from hydra.version import setbase
 from omegaconf import OmegaConf
 
 from evalc.config.composing.compose import compose
@@ -95,31 +90,13 @@ def _part(part: Any) -> str:
     )
 
 
-def _search_path(folder: Path) -> ConfigSearchPathImpl:
-    path = ConfigSearchPathImpl()
-    for directory in DIRECTORIES:
-        path.append("main" if directory == "beside" else directory, str(folder / directory))
-    path.append("schema", "structured://")
-    return path
+def _places(folder: Path) -> list[tuple[str, Path]]:
+    return [("main" if name == "beside" else name, folder / name) for name in DIRECTORIES]
 
 
 def by_hydra_core(project: Project, folder: Path) -> Any:
     """What Hydra composes when its own config is left out, which takes most of its time."""
-    loader = ConfigLoaderImpl(_search_path(folder))
-    try:
-        parsed, repository = loader._parse_overrides_and_create_caching_repo(
-            "main", project.overrides
-        )
-        loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, from_shell=False)
-        defaults = create_defaults_list(
-            repository, "main", parsed, prepend_hydra=False, skip_missing=False
-        )
-        config = loader._compose_config_from_defaults_list(defaults.defaults, repository)
-        OmegaConf.set_struct(config, True)
-        loader._apply_overrides_to_config(defaults.config_overrides, config)
-        return OmegaConf.to_container(config, resolve=True)
-    except (Exception, RecursionError) as error:  # noqa: BLE001 - Hydra raises all sorts
-        return error
+    return hydra_composer.by_hydra_core("main", _places(folder), project.overrides)
 
 
 def by_hydra(project: Project, folder: Path) -> Any:
@@ -127,7 +104,7 @@ def by_hydra(project: Project, folder: Path) -> Any:
     GlobalHydra.instance().clear()
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")
-    for element in _search_path(folder).get_path():
+    for element in hydra_composer.search_path(_places(folder)).get_path():
         path.append(element.provider, element.path)
     Hydra.create_main_hydra2("test", path)
     try:
@@ -331,22 +308,9 @@ class Generator:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    Plugins.instance()
-    setbase("1.3")
-    if not OmegaConf.has_resolver("select_not_null"):
-        # As launchers register it: the value of a key from the top, or the default for null.
-        OmegaConf.register_new_resolver("select_not_null", _select_not_null)
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.delenv("EVALC_UNSET", raising=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with hydra_composer.hydra_environment(monkeypatch, ENVIRONMENT):
         yield
-
-
-def _select_not_null(key: str, default: object, *, _root_: Any) -> object:
-    value = OmegaConf.select(_root_, key, default=None, throw_on_resolution_failure=False)
-    return default if value is None else value
 
 
 def compare(project: Project, folder: Path, reference: Any) -> bool:

@@ -101,6 +101,12 @@ def test_it_compiles_the_golden_bytes(unpacked: Path, tmp_path: Path, name: str)
         assert (tmp_path / name / path).read_bytes() == (golden / path).read_bytes(), path
 
 
+def test_it_writes_a_config_to_start_from(unpacked: Path, tmp_path: Path) -> None:
+    done = run(unpacked, "init", "--execution", "slurm", "--deployment", "vllm", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert run(unpacked, "check", "evalc.yaml", cwd=tmp_path).returncode == 0
+
+
 def test_it_prints_its_schemas(unpacked: Path, tmp_path: Path) -> None:
     for kind in ("config", "plan", "manifest"):
         done = run(unpacked, "schema", kind, cwd=tmp_path)

@@ -458,6 +458,24 @@ def test_without_a_container_results_go_where_the_script_says(hosted: Config) ->
     assert step.run_config["config"]["output_dir"] == (RuntimeEnv("RESULTS_DIR"),)
 
 
+def test_without_a_container_settings_below_results_go_there_too(hosted: Config) -> None:
+    """An interceptor's ``cache_dir: /results/cache`` would be one folder for all tasks."""
+    settings = (
+        "nemo_evaluator_config: {config: {output_dir: /results, params: {extra: {a: /resultset, "
+        "b: see /results/x, list: [/results/y, 1]}}}, target: {api_endpoint: {adapter_config: "
+        "{interceptors: [{name: caching, config: {cache_dir: /results/cache}}]}}}}"
+    )
+    here = RuntimeEnv("RESULTS_DIR")
+    step = hosted.step(f"name: t, command: c, {settings}", "execution: {engine: none}")
+    assert step.run_config["config"]["output_dir"] == (here,)
+    extra = step.run_config["config"]["params"]["extra"]
+    assert extra == {"a": "/resultset", "b": "see /results/x", "list": [(here, Literal("/y")), 1]}
+    (caching,) = step.run_config["target"]["api_endpoint"]["adapter_config"]["interceptors"]
+    assert caching["config"]["cache_dir"] == (here, Literal("/cache"))
+    inside = hosted.step(f"name: t, container: i, {settings}")
+    assert inside.run_config["config"]["params"]["extra"]["list"] == ["/results/y", 1]
+
+
 @pytest.mark.parametrize(("limit", "text"), [("10", "10"), ("0.5", "0.5"), ("null", None)])
 def test_a_limit_of_samples(hosted: Config, limit: str, text: str | None) -> None:
     step = hosted.step(

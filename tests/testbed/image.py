@@ -5,7 +5,8 @@ tests with its standard library, and every shared library these load. To that co
 stand-ins of this folder, as ``nemo-evaluator`` and ``model-server`` in PATH.
 
 ``python image.py FILE`` writes the image as a tar file that ``docker import`` and ``podman import``
-read.
+read. ``python image.py FILE VENV`` puts a virtual environment into it instead of the stand-in for
+``nemo-evaluator``, at its own path, with the programs of that name in PATH.
 """
 
 from __future__ import annotations
@@ -42,17 +43,22 @@ _UNUSED_FILES = ("_test", "_tkinter.", "turtle.")
 _HERE = Path(__file__).resolve().parent
 _STAND_INS = {"nemo-evaluator": "nemo_evaluator.py", "model-server": "model_server.py"}
 _STAND_IN_FOLDER = "/usr/local/lib/evalc-test"
+# The programs of the containers' contract that an environment brings, and what they call.
+_PROGRAMS = ("nemo-evaluator", "eval-factory", "lm-eval", "python")
 
 
-def build(target: Path) -> None:
-    """Writes the image to ``target``, whole or not at all."""
+def build(target: Path, environment: Path | None = None) -> None:
+    """Writes the image to ``target``, whole or not at all; with a virtual environment or without."""
     python = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
     # Looked up in the system's folders alone: a virtual environment may shadow a command.
     commands = [found for name in COMMANDS if (found := shutil.which(name, path=_PATH))]
     files = [Path(command) for command in commands]
     files += [python, *_standard_library()]
-    executables = [*commands, str(python), *(str(f) for f in files if f.suffix == ".so")]
-    files += _libraries(executables)
+    brought = set(_below(environment)) if environment else set()
+    executables = [*commands, str(python)]
+    executables += [str(f) for f in (*files, *brought) if f.suffix == ".so"]
+    # Wheels bring libraries of their own, which load each other.
+    files += [f for f in _libraries(executables) if f.resolve() not in brought]
 
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     with tarfile.open(partial, "w", format=tarfile.GNU_FORMAT, dereference=True) as tar:
@@ -70,7 +76,13 @@ def build(target: Path) -> None:
         # PyYAML without its C part, beside the stand-ins, where they find it.
         for module in Path(yaml.__file__).parent.glob("*.py"):
             _file(tar, f"{_STAND_IN_FOLDER}/yaml/{module.name}", module)
+        for file in sorted(brought):
+            _put(tar, file)
+        for command in _PROGRAMS if environment else ():
+            _symlink(tar, f"usr/local/bin/{command}", f"{environment}/bin/{command}")
         for command, script in _STAND_INS.items():
+            if environment and command in _PROGRAMS:
+                continue
             _file(tar, f"{_STAND_IN_FOLDER}/{script}", _HERE / script, 0o755)
             _symlink(tar, f"usr/local/bin/{command}", f"{_STAND_IN_FOLDER}/{script}")
     partial.rename(target)
@@ -89,6 +101,24 @@ def _standard_library() -> Iterator[Path]:
             for name in names
             if not name.startswith(_UNUSED_FILES) and ".opt-" not in name
         )
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files and links of a virtual environment, without what was compiled and pip."""
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in ("__pycache__", "pip")]
+        yield from (Path(top, name) for name in names)
+        yield from (Path(top, name) for name in folders if Path(top, name).is_symlink())
+
+
+def _put(tar: tarfile.TarFile, file: Path) -> None:
+    """Stores a file or a link of an environment under its own path."""
+    if file.is_symlink():
+        # What leads out of the environment is its Python, which the image has under its real name.
+        to = file.readlink()
+        _symlink(tar, str(file).lstrip("/"), str(file.resolve() if to.is_absolute() else to))
+    else:
+        _file(tar, str(file), file)
 
 
 def _libraries(executables: Iterable[str]) -> set[Path]:
@@ -137,4 +167,4 @@ def _symlink(tar: tarfile.TarFile, name: str, destination: str) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]))
+    build(Path(sys.argv[1]), *map(Path, sys.argv[2:3]))

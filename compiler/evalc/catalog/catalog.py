@@ -42,6 +42,12 @@ class Harness:
     arch: str
     url: str | None = None
 
+    @property
+    def pinned(self) -> str:
+        """The image by its digest. Without the tag: enroot, apptainer and older podman refuse a
+        reference that has both."""
+        return f"{self.image.rpartition(':')[0]}@{self.digest}"
+
 
 @dataclass(frozen=True)
 class Task:

@@ -28,9 +28,11 @@ INTERRUPTED = 128 + 2
 PIPE_CLOSED = 128 + 13
 
 COMMANDS = {
+    "init": ("evalc.cli.init:init_command", "Write a commented config to start from."),
     "compile": ("evalc.cli.compile:compile_command", "Compile configs to bundles of scripts."),
     "check": ("evalc.cli.check:check_command", "Say everything that is wrong with configs."),
     "diff": ("evalc.cli.diff:diff_command", "Tell what differs between two bundles or configs."),
+    "migrate": ("evalc.cli.migrate:migrate_command", "Print a config in the current form."),
     "explain": ("evalc.cli.explain:explain_command", "Tell where a value comes from."),
     "run": ("evalc.cli.runs.submit:run_command", "Compile configs and submit the bundles."),
     "submit": ("evalc.cli.runs.submit:submit_command", "Submit compiled bundles."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalc.cli.failures import report_failure
-from evalc.cli.options import config_options, folders, golden_option, task_option
+from evalc.cli.options import config_options, folders, golden_option, pin_option, task_option
 from evalc.cli.output import page_of, say
 from evalc.cli.progress import Progress
 from evalc.cli.report import as_github, as_json, as_text
@@ -48,6 +48,7 @@ Exit codes:
 @config_options
 @task_option
 @golden_option
+@pin_option
 @click.option(
     "--format",
     "style",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalc.cli.failures import report_error, report_failure, report_problems
-from evalc.cli.options import config_options, folders, golden_option, task_option
+from evalc.cli.options import config_options, folders, golden_option, pin_option, task_option
 from evalc.cli.output import say
 from evalc.cli.progress import Progress
 from evalc.cli.report import written
@@ -30,6 +30,7 @@ Examples:
   evalc compile cluster.yaml -o execution.walltime=8:00:00 -t gsm8k --out run1
   evalc compile configs/*.yaml --out bundles
   evalc compile configs/*.yaml --golden golden
+  evalc compile cluster.yaml --pin
   evalc compile --config-dir configs --config-name cluster --json
 
 \b
@@ -44,6 +45,7 @@ Exit codes (the worst of all configs):
 @click.command("compile", epilog=EPILOG)
 @config_options
 @task_option
+@pin_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "runs": ("evalc.cli.runs.listing:runs_command", "List the runs that were submitted."),
     "tasks": ("evalc.cli.ls:tasks_command", "List the tasks of the catalogue."),
+    "task": ("evalc.cli.ls:task_command", "Tell all that the catalogue has of tasks."),
     "backends": ("evalc.cli.ls:backends_command", "List the backends that are installed."),
 }
 
@@ -31,6 +32,7 @@ Examples:
   evalc ls runs --since 2d
   evalc ls tasks --harness simple_evals
   evalc ls tasks --endpoint-type completions --json
+  evalc ls task simple_evals.gpqa_diamond
   evalc ls backends
 """
 
@@ -42,6 +44,10 @@ def ls_group() -> None:
 
 def _harnesses(catalog: Catalog) -> list[str]:
     return [harness.name for harness in catalog.harnesses]
+
+
+def _names(catalog: Catalog) -> list[str]:
+    return [task.qualified_name for task in catalog.tasks()]
 
 
 def _endpoint_types(catalog: Catalog) -> list[str]:
@@ -97,6 +103,41 @@ def tasks_command(*, harness: str | None, endpoint_type: str | None, as_json: bo
     return 0
 
 
+@click.command("task")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=_complete(_names)
+)
+@click.option("--json", "as_json", is_flag=True, help="As a list of JSON objects.")
+def task_command(*, names: tuple[str, ...], as_json: bool) -> int:
+    """Tell all that the catalogue has of tasks.
+
+    NAME is harness.task, or the task alone where only one harness has it. The parameters are the
+    harness's defaults: what a config does not set, and need not repeat.
+    """
+    from evalc.cli.report import catalogue
+
+    tasks = [find_task(name) for name in names]
+    if as_json:
+        say(dumps([_task_object(task) for task in tasks]))
+    else:
+        say("\n\n".join(catalogue.as_text(task) for task in tasks))
+    return 0
+
+
+def find_task(name: str) -> Task:
+    """The task called ``name``. Raises UsageError."""
+    from evalc import catalog
+
+    try:
+        return catalog.load().find(name)
+    except catalog.AmbiguousTask as error:
+        raise UsageError(str(error), f"there are {', '.join(error.choices)}") from None
+    except catalog.UnknownTask as error:
+        near = " or ".join(f"'{choice}'" for choice in error.suggestions)
+        hint = f"did you mean {near}?" if near else "see `evalc ls tasks`"
+        raise UsageError(str(error), hint) from None
+
+
 @click.command("backends")
 @click.option("--json", "as_json", is_flag=True, help="As a list of JSON objects.")
 def backends_command(*, as_json: bool) -> int:
@@ -132,6 +173,9 @@ def _task_object(task: Task) -> dict[str, object]:
         "endpoint_types": list(task.endpoint_types),
         "required_capabilities": list(task.required_capabilities),
         "image": task.image,
+        "digest": task.harness.digest,
+        "arch": task.harness.arch,
+        "url": task.harness.url,
         "params": dict(task.params),
     }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from evalc.compiler import Request
 
 SUFFIXES = (".yaml", ".yml")
+# Also for a backend whose defaults do not name the key.
+PIN = "++execution.pin_images=true"
 
 # Whether a file is there is left to the reader, whose message is the clearer one.
 _FILE = click.Path(path_type=Path)
@@ -28,7 +30,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def config_options(function: _Function) -> _Function:
     """Give a command CONFIG…, -o, --config-dir and --config-name; it gets ``requests``.
 
-    A command that also wants ``-t`` adds :data:`task_option`.
+    A command that also wants ``-t`` adds :data:`task_option`, and :data:`pin_option` for ``--pin``.
     """
 
     @functools.wraps(function)
@@ -39,6 +41,7 @@ def config_options(function: _Function) -> _Function:
         config_dirs: tuple[Path, ...],
         config_names: tuple[str, ...],
         tasks: tuple[str, ...] = (),
+        pin: bool = False,
         **others: Any,
     ) -> Any:
         from evalc.compiler import Request
@@ -48,6 +51,8 @@ def config_options(function: _Function) -> _Function:
             raise UsageError(
                 "no config is named", "give a file, or --config-dir DIR with --config-name NAME"
             )
+        if pin:
+            overrides = (*overrides, PIN)
         requests = tuple(Request(path, overrides, tasks, config_dirs) for path in named)
         return function(requests=requests, **others)
 
@@ -126,6 +131,12 @@ golden_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="The folder of committed bundles: DIR/NAME for each config.",
+)
+
+pin_option = click.option(
+    "--pin",
+    is_flag=True,
+    help="Name images by digest, not by tag: the same as -o execution.pin_images=true.",
 )
 
 _OPTIONS = (

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from evalc.errors import Problem, Source
     from evalc.source import Mapping
+    from evalc.source import Path as KeyPath
 
 BUILTIN = FilePath(__file__).parent / "builtin"
 
@@ -20,13 +21,24 @@ class Config:
     """A config, ready for lowering unless ``problems`` has errors.
 
     ``root`` is resolved and canonical, ``unresolved`` is as composed, with its references;
-    ``sources`` are the files that it was composed from.
+    ``sources`` are the files that it was composed from. ``variables`` are the keys that only the
+    config's own references know; they are still in ``root``, and lowering must not see them.
     """
 
     root: Mapping
     unresolved: Mapping
     sources: tuple[Source, ...]
     problems: tuple[Problem, ...]
+    variables: tuple[KeyPath, ...] = ()
+
+    @property
+    def meant(self) -> Mapping:
+        """``root`` without the variables: what is to be lowered."""
+        if not self.variables:
+            return self.root
+        from evalc.config.variables import without
+
+        return without(self.root, self.variables)
 
 
 def _kind(root: Mapping) -> str:
@@ -54,6 +66,7 @@ def load(
     from evalc.config.checking.secrets_lint import find_secrets
     from evalc.config.checking.validate import validate
     from evalc.config.composing.compose import compose
+    from evalc.config.named_tasks import by_index
     from evalc.config.normalise import normalise, with_defaults
 
     kinds = ["local"]
@@ -71,8 +84,16 @@ def load(
         builtin=BUILTIN,
         command_keys=lambda path: is_command(path, lambda: schema(kinds[0])),
         underlay=underlay,
+        readdress=by_index,
     )
     root, problems = normalise(composed.root)
-    problems += validate(root, schema(_kind(root) or "local"))
+    wrong = validate(root, schema(_kind(root) or "local"))
+    own: list[KeyPath] = []
+    if wrong and composed.referred:
+        from evalc.config.variables import variables
+
+        own = variables(wrong, composed.referred)
+        wrong = [problem for problem in wrong if getattr(problem, "path", None) not in own]
+    problems += wrong
     problems += find_secrets(composed.unresolved)
-    return Config(root, composed.unresolved, composed.sources, tuple(problems))
+    return Config(root, composed.unresolved, composed.sources, tuple(problems), tuple(own))

@@ -135,9 +135,16 @@ def with_defaults(root: Mapping, builtin: FilePath) -> Mapping:
 
 
 def _with_auxiliary(block: Mapping, builtin: FilePath) -> Mapping:
-    """The block ``auxiliary_deployments`` with the defaults of each entry's type underneath."""
+    """The block ``auxiliary_deployments`` with the defaults of each entry's type underneath.
+
+    Values that come from a built-in group (``deployment/vllm@auxiliary_deployments.judge``) refer
+    to the entry too, and not to ``deployment``, as they would in Hydra: a judge would be started
+    with the model's command.
+    """
     result = _copy(block)
     for name, entry in block.entries.items():
+        if isinstance(entry, Mapping):
+            entry = result.entries[name] = _at_home(entry, f"auxiliary_deployments.{name}")  # noqa: PLW2901
         kind = entry.get("type") if isinstance(entry, Mapping) else None
         text = kind.plain() if kind is not None else None
         defaults = _builtin(builtin, "deployment", text) if isinstance(text, str) else None
@@ -146,6 +153,20 @@ def _with_auxiliary(block: Mapping, builtin: FilePath) -> Mapping:
             own = _referring_to(defaults, f"auxiliary_deployments.{name}")
             assert isinstance(own, Mapping)
             result.entries[name] = _underlaid(entry, own)
+    return result
+
+
+def _at_home(entry: Mapping, block: str) -> Mapping:
+    """``entry`` with its built-in values referring into ``block``; shared where nothing does."""
+    built_in = {
+        key: _referring_to(value, block)
+        for key, value in entry.entries.items()
+        if value.source.kind == "builtin"
+    }
+    if not built_in:
+        return entry
+    result = _copy(entry)
+    result.entries.update(built_in)
     return result
 
 
@@ -163,7 +184,9 @@ def _referring_to(node: Node, block: str) -> Node:
         return Sequence(node.source, node.start, node.end, items)
     if isinstance(node, Scalar) and isinstance(node.value, str) and "${" in node.value:
         text = _OF_DEPLOYMENT.sub(lambda _: f"{block}.", node.value)
-        return Scalar(node.source, node.start, node.end, text, text, plain_style=node.plain_style)
+        made = Scalar(node.source, node.start, node.end, text, text, plain_style=node.plain_style)
+        made.previous = node.previous
+        return made
     return node
 
 

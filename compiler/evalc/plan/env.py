@@ -26,7 +26,7 @@ _ANSWERED = frozenset(
     """.split()  # noqa: SIM905 - a table of names reads best as one
 )
 # The scripts and their library name every variable of their own like this (templates/lib).
-_OWN = re.compile(r"_[a-z]|_EXIT_|_(AWAY|GRACE|PULSE|SILENCE|SLURM_PATIENCE|STALE)$|EVALC_")
+_OWN = re.compile(r"_[a-z]|_EXIT_|_(AT_ONCE|AWAY|GRACE|PULSE|SILENCE|SLURM_PATIENCE|STALE)$|EVALC_")
 
 
 def name_fault(name: str) -> str:

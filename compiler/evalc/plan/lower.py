@@ -29,6 +29,7 @@ from evalc.plan.model import (
 )
 from evalc.plan.names import ENDPOINT_URL, MAX_NAME, NAME
 from evalc.plan.origin import Origin
+from evalc.plan.pinning import pinned
 from evalc.plan.problems import (
     AmbiguousTask,
     BadEnvName,
@@ -78,7 +79,9 @@ RESERVED_IDS = frozenset(
     )
 )
 # Keys of execution that the plan has places of its own for.
-_ELSEWHERE = frozenset(("type", "output_dir", "memory_limit", "cpus", "sharing", *airgap.KEYS))
+_ELSEWHERE = frozenset(
+    ("type", "output_dir", "memory_limit", "cpus", "sharing", "pin_images", *airgap.KEYS)
+)
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE
 )
@@ -92,6 +95,8 @@ _USUAL_PATHS = {
 }
 _BY_NAME = "an endpoint of the type lepton is found by it"
 _SETTINGS = "nemo_evaluator_config"
+# Where a container of the contract has its artifacts.
+_RESULTS = "/results"
 # The load balancer's port where the config does not say.
 _PROXY_PORT = 5009
 
@@ -105,6 +110,11 @@ def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> 
     """
     lowering = _Lowering(root, name, base)
     plan = lowering.plan(selected)
+    if lowering.flag("execution", "pin_images"):
+        plan, unpinned = pinned(plan)
+        lowering.problems += unpinned
+    # After that: a mirror has the same digests by other names.
+    plan = airgap.for_airgap(plan, lowering)
     # What several parts of the plan read (the top-level env_vars) is reported once.
     problems = tuple(dict.fromkeys(lowering.problems))
     if any(problem.severity == "error" for problem in problems):
@@ -144,7 +154,7 @@ class _Lowering(Reader):
         else:
             jobs = tuple(Job(step.id, (step,), services, resources, retry) for step in steps)
         execution = self.mapping("execution")
-        plan = Plan(
+        return Plan(
             name=self.name,
             backend=self.backend,
             output_dir=self.word("execution", "output_dir") or literal("results"),
@@ -159,7 +169,6 @@ class _Lowering(Reader):
             },
             origin=Origin(self.root),
         )
-        return airgap.for_airgap(plan, self)
 
     def _of_lepton(self) -> dict[str, Any]:
         """What the Lepton backend alone reads, and stands elsewhere than under ``execution``."""
@@ -343,7 +352,14 @@ class _Lowering(Reader):
             # A container of the user's may hold tasks that the catalogue has never heard of.
             if name and not self.word(*path, "container"):
                 at = self.value_at(*path, "name")
-                unknown = UnknownTask(task=name, suggestions=error.suggestions, location=at)
+                harness = name.partition(".")[0] if "." in name else ""
+                known = [h.image for h in catalog.load().harnesses if h.name == harness]
+                unknown = UnknownTask(
+                    task=name,
+                    suggestions=error.suggestions,
+                    image="".join(known),
+                    location=at,
+                )
                 self.problems.append(unknown)
         return None
 
@@ -437,9 +453,10 @@ class _Lowering(Reader):
         key_name: str | None,
     ) -> dict[str, Any]:
         """What the harness is given: the user's settings over what follows from the config."""
-        config: dict[str, Any] = {"output_dir": "/results", "type": task}
+        config: dict[str, Any] = {"output_dir": _RESULTS, "type": task}
         if self.on_lepton or self.text("execution", "engine") == "none":
             config["output_dir"] = (RuntimeEnv("RESULTS_DIR"),)
+            settings = _on_the_host(settings)
         endpoint: dict[str, Any] = {
             "url": _known(url),
             "model_id": _known(model),
@@ -526,6 +543,19 @@ def _as_word(value: Any) -> Word | None:
 def _known(word: Word) -> str | Word:
     text = literal_text(word)
     return word if text is None else text
+
+
+def _on_the_host(value: Any) -> Any:
+    """Settings for a harness that runs in no container: paths below ``/results``, where a container
+    has its artifacts, are below the folder that they are in."""
+    if isinstance(value, dict):
+        return {key: _on_the_host(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_on_the_host(item) for item in value]
+    if isinstance(value, str) and (value == _RESULTS or value.startswith(f"{_RESULTS}/")):
+        rest = value[len(_RESULTS) :]
+        return (RuntimeEnv("RESULTS_DIR"), *([Literal(rest)] if rest else []))
+    return value
 
 
 def _without_free_keys(value: Any) -> Any:

@@ -24,11 +24,12 @@ class NotGiven(Problem):
 
 
 class UnknownTask(Problem):
-    """A task that the catalogue does not have."""
+    """A task that the catalogue does not have. ``image``: that of the harness it names."""
 
     code: ClassVar[str] = "unknown-task"
     task: str
     suggestions: tuple[str, ...] = ()
+    image: str = ""
 
     @property
     def message(self) -> str:
@@ -44,10 +45,30 @@ class UnknownTask(Problem):
 
     @property
     def help(self) -> str:
+        if self.image:
+            return (
+                "`evalc ls tasks` lists them; if the harness has it all the same, add\n"
+                f"'container: {self.image}'"
+            )
         return (
             "`evalc ls tasks` lists them; a task of your own needs a 'container' with the harness, "
             "or a 'command'"
         )
+
+
+class UnpinnedImage(Problem):
+    """An image without a digest, where images are to be pinned. ``image`` is in words."""
+
+    code: ClassVar[str] = "unpinned-image"
+    image: str
+
+    @property
+    def message(self) -> str:
+        return f"images are pinned, and no digest is known of the image {self.image}"
+
+    @property
+    def label(self) -> str:
+        return "write it as NAME@sha256:…, or without 'pin_images'"
 
 
 class AmbiguousTask(Problem):

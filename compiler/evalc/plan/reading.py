@@ -87,6 +87,11 @@ class Reader:
         key = ".".join(str(step) for step in path)
         self.problems.append(NotGiven(key=key, because=because, location=self.at(*path)))
 
+    def flag(self, *path: str | int) -> bool:
+        """Whether a boolean is true; null and what is not there are not."""
+        node = self.node(*path)
+        return isinstance(node, Scalar) and node.value is True
+
     def number(self, *path: str | int) -> int | float | None:
         """A number; None when there is none."""
         node = self.node(*path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalc.cli.options import config_options, task_option
+from evalc.cli.options import config_options, pin_option, task_option
 from evalc.cli.output import note, say
 from evalc.cli.report import runs as shown
 from evalc.cli.report.as_json import dumps
@@ -122,6 +122,7 @@ def submit_command(
 @click.command("run", epilog=RUN_EPILOG)
 @config_options
 @task_option
+@pin_option
 @submit_options
 def run_command(
     *, requests: tuple[Request, ...], to: str | None, dry_run: bool, wait: bool, as_json: bool

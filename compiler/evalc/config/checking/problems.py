@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from evalc.errors import Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from evalc.source import Path
+
+
+# Keys that launchers once had and that have no newer name, and what to write instead.
+_FORMER = {
+    "multiple_instances": (
+        "write 'execution.num_instances' for how many servers there are, and 'execution.num_nodes' "
+        "for the nodes of all of them together"
+    ),
+    "command_template": "write 'command'; ${auxiliary_deployments.NAME.KEY} stands for {KEY} in it",
+    "s3": "results are exported to local, wandb, mlflow and gsheets",
+}
 
 
 class UnknownKey(Problem):
     """A key that the schema does not have at this place.
 
     ``where`` names the mapping (empty for the top level), ``known`` are its keys, ``elsewhere`` the
-    mappings that do have a key of this name.
+    mappings that do have a key of this name. ``path`` is the key's.
     """
 
     code: ClassVar[str] = "unknown-key"
@@ -19,6 +33,7 @@ class UnknownKey(Problem):
     where: str
     known: tuple[str, ...]
     elsewhere: tuple[str, ...] = ()
+    path: Path = ()
 
     @property
     def message(self) -> str:
@@ -28,10 +43,12 @@ class UnknownKey(Problem):
 
     @property
     def label(self) -> str:
-        return did_you_mean(self.key, self.known)
+        return "" if self.key in _FORMER else did_you_mean(self.key, self.known)
 
     @property
     def help(self) -> str:
+        if self.key in _FORMER:
+            return _FORMER[self.key]
         if self.elsewhere:
             places = _either(self.elsewhere, "and")
             return f"'{self.key}' is a key of {places}, not of {self.where or 'the top level'}"

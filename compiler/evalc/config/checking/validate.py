@@ -155,6 +155,7 @@ class _Reading:
             where=self._name(path[:-1]),
             known=known,
             elsewhere=tuple(places(self.checker.schema).get(key, ())[:3]),
+            path=path,
             location=key_location(self.root, path),
         )
 

@@ -125,6 +125,8 @@ def _child(
         shown, count = show_path(path), len(node.items)
         what = f"'{shown}' is a list of {count}, and has no item '{step}'"
         advice = f"items count from 0, up to {count - 1}" if count else "the list is empty"
+        if path == ("evaluation", "tasks") and count:
+            advice += "; a task's name stands for its index where one task alone has it"
         raise _CannotError(BadOverride(what=what, advice=advice, location=override.location))
     return index, node.items[index]
 

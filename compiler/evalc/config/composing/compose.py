@@ -34,12 +34,13 @@ class Composed:
     ``root`` has every reference filled in; text that is known only at run time is a
     :data:`~evalc.words.Word`. ``unresolved`` is the same with references kept. Every node knows
     where it was written, and ``previous`` leads to what it replaced. ``sources`` are the files that
-    were read, in order.
+    were read, in order. ``referred`` are the paths that references led to.
     """
 
     root: Mapping
     unresolved: Mapping
     sources: tuple[Source, ...]
+    referred: frozenset[Path]
 
 
 def compose(
@@ -50,13 +51,15 @@ def compose(
     builtin: pathlib.Path,
     command_keys: Callable[[Path], bool],
     underlay: Callable[[Mapping], Mapping] = lambda root: root,
+    readdress: Callable[[Override, Mapping], Override] = lambda override, _root: override,
 ) -> Composed:
     """Compose the config whose file is ``primary``.
 
     Groups are looked up in ``config_dirs``, then beside the file, then in ``builtin``.
     ``command_keys`` tells which paths hold bash commands. ``underlay`` puts defaults under the
     merged files, before overrides (which may then name such a key) and again after (which may have
-    chosen other defaults). A value left as ``???`` is no error here.
+    chosen other defaults). ``readdress`` may give an override another key, seeing what it will be
+    applied to. A value left as ``???`` is no error here.
 
     Raises :class:`~evalc.errors.ConfigError` with all problems of the step that fails (reading,
     defaults lists, merging, overrides, references), and :class:`~evalc.errors.UsageError` when a
@@ -73,9 +76,11 @@ def compose(
     parts = resolve_defaults(repository, loaded, of_groups)
     _check_syntax(parts, of_values)
     merged = _merge_parts(parts, loaded.values)
-    root = underlay(_apply(of_values, underlay(merged)))
-    resolved = fill_references(Resolver(root, command_keys))
-    return Composed(resolved, root, tuple(repository.sources))
+    whole = underlay(merged)
+    root = underlay(_apply([readdress(override, whole) for override in of_values], whole))
+    resolver = Resolver(root, command_keys)
+    resolved = fill_references(resolver)
+    return Composed(resolved, root, tuple(repository.sources), frozenset(resolver.referred))
 
 
 def _names_group(override: Override, repository: Repository) -> bool:

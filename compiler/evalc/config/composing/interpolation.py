@@ -72,13 +72,15 @@ class Resolver:
     """Finds what the references of one tree stand for.
 
     ``command_keys`` tells which paths hold bash commands. What is wrong is collected in
-    ``problems``, each cause once. The tree must not change while a resolver is in use.
+    ``problems``, each cause once; ``referred`` are the paths that references have led to. The tree
+    must not change while a resolver is in use.
     """
 
     def __init__(self, root: Mapping, command_keys: Callable[[Path], bool]) -> None:
         self.root = root
         self.command_keys = command_keys
         self.problems: list[Problem] = []
+        self.referred: set[Path] = set()
         self._known: dict[tuple[Path, bool], Found | None] = {}
         # The texts whose references are being followed, to notice circles.
         self._open: list[Path] = []
@@ -136,7 +138,9 @@ class Resolver:
                 why = f"{show_path(path) or 'the config'} has no '{step}'"
                 raise _nowhere(key, why, site, near)
             found = self.item(child, (*path, name), site)
-            if number < len(steps):
+            if number == len(steps):
+                self.referred.add((*path, name))
+            else:
                 if not isinstance(found.value, Mapping | Sequence) or found.path is None:
                     raise _nowhere(key, f"{show_path((*path, name))} is a single value", site)
                 node, path = found.value, found.path

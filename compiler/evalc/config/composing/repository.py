@@ -110,7 +110,10 @@ class Repository:
                 defaults = root.entries.pop("defaults")
                 del root.keys["defaults"]
             if "hydra" in root.entries:
+                block = root.entries["hydra"]
                 advice = "remove it: evalc is not Hydra, and has no use for it"
+                if isinstance(block, Mapping) and "searchpath" in block.entries:
+                    advice = "remove it, and give the folders of 'searchpath' with --config-dir"
                 at = root.keys["hydra"].location
                 problems.append(Unsupported(feature="'hydra:'", advice=advice, location=at))
         elif isinstance(root, Scalar):
