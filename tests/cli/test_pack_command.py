@@ -144,7 +144,7 @@ def test_an_edited_bundle_is_not_packed_unasked(evalc: Run) -> None:
         (["-o", "a.zip"], "'a.zip' can't name the archive"),
         (["-o", ".tar.gz"], "'.tar.gz' can't name the archive"),
         (["-o", "--a.tgz"], "'--a.tgz' can't name the archive"),
-        ([str(GOLDEN / "slurm_vllm"), "-o", "a.tgz"], "would be called 'slurm_vllm'"),
+        ([str(GOLDEN / "slurm_vllm"), "-o", "a.tgz"], "two bundles are called 'slurm_vllm'"),
         (["missing", "-o", "a.tgz"], "missing is no folder with a bundle"),
     ],
 )
@@ -152,6 +152,15 @@ def test_wrong_usage(evalc: Run, arguments: list[str], said: str) -> None:
     result = evalc("pack", GOLDEN / "slurm_vllm", *arguments)
     assert (result.code, result.out) == (2, "")
     assert said in result.err
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/x", "verify.sh", ""])
+def test_no_bundle_leads_out_of_the_archive(evalc: Run, name: str) -> None:
+    shutil.copytree(GOLDEN / "slurm_vllm", "odd")
+    manifest = Path("odd/manifest.json")
+    manifest.write_text(manifest.read_text().replace('"name": "slurm_vllm"', f'"name": "{name}"'))
+    result = evalc("pack", "odd", "-o", "a.tgz")
+    assert (result.code, result.err) == (2, f"error: {name!r} can't name a folder of the archive\n")
 
 
 # status.sh, whose words for what Slurm says are its own: with a stand-in for squeue.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from evalc import catalog
 from evalc.errors import ConfigError, Problem, did_you_mean
-from evalc.plan import airgap, auxiliary
+from evalc.plan import auxiliary
 from evalc.plan.env import name_fault
 from evalc.plan.files import bundled_files
 from evalc.plan.gpus import gpus_in_gres
@@ -78,6 +78,8 @@ _SECRET_NAME = re.compile(
 # Sent by task type to the endpoint that serves it, where the deployment has none of that name.
 _SERVED_BY = {"vlm": "chat", "completions_logprob": "completions"}
 _SETTINGS = "nemo_evaluator_config"
+# Keys of execution whose meaning stands in the plan itself: see evalc.plan.airgap.
+_AIRGAP = ("image_mirror", "offline")
 # The load balancer's port where the config does not say.
 _PROXY_PORT = 5009
 
@@ -138,13 +140,16 @@ class _Lowering(Reader):
             options={
                 key: value
                 for key, value in (execution.plain() if execution else {}).items()
-                if key
-                not in ("type", "output_dir", "memory_limit", "cpus", "sharing", *airgap.KEYS)
+                if key not in ("type", "output_dir", "memory_limit", "cpus", "sharing", *_AIRGAP)
                 and not key.startswith("x-")
             },
             origin=Origin(self.root),
         )
-        return airgap.for_airgap(plan, self)
+        if any(self.node("execution", key) for key in _AIRGAP):
+            from evalc.plan.airgap import for_airgap  # noqa: PLC0415 - most clusters have a network
+
+            return for_airgap(plan, self)
+        return plan
 
     def _shares(self, services: tuple[Service, ...]) -> bool:
         """Whether all steps are one job."""
