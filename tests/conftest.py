@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ["engines", "clusters", "sshd"]
+pytest_plugins = ["engines", "clusters", "sshd", "lepton"]
 
 # The same examples at every run, so that a failure means that the code has changed.
 settings.register_profile(

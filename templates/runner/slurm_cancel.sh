@@ -1,28 +1,35 @@
 # shellcheck shell=bash
 # Stops jobs of a bundle for good: what waits before what runs, since a job that is cancelled is followed by
-# its successor. Sent to the host, with the seconds to wait for Slurm, the bundle's folder, and jobs as
-# NAME:INDEX (of the element in an array).
+# its successor. Sent to the host, after slurm_place.sh, with the seconds to wait for Slurm, the bundle's
+# folder, the text of lib/states.sh, and jobs as NAME:INDEX (of the element in an array).
+#
+# A bundle whose folder is gone may have jobs in the queue all the same; Slurm still tells the paths of their
+# scripts, and they are stopped by these. There is no journal then, and nobody who submits.
 #
 # It prints lines: 'was JOB ID STATE' for each link that was in the queue, 'left JOB ID STATE' for each that
 # still is; for a job without any, 'end JOB EVENT REASON' when it had ended, 'gone JOB' when nobody knows how,
-# and 'none JOB' when it was never submitted; 'fault WORDS'.
+# and 'none JOB' when it was never submitted; 'lost JOB' for each when the folder is gone; 'fault WORDS'.
 set -uP
 export LC_ALL=C
-_patience=$1
-cd -- "$2" 2>/dev/null || {
-  echo "fault the folder $2 is not there"
-  exit 0
-}
-_bundle_dir=$PWD _logs=$PWD/logs
-shift 2
-# shellcheck source-path=SCRIPTDIR source=../lib/resume.sh
-. "$_bundle_dir/lib/resume.sh"
+_patience=$1 _states=$3 _lost=''
+# shellcheck disable=SC2154 # slurm_place.sh has set it
+evalc_find_place "$2" && [ -r "$_place/lib/resume.sh" ] || _lost=1
+_bundle_dir=$_place _logs=$_place/logs
+shift 3
+if [ -n "$_lost" ]; then
+  eval "$_states"
+else
+  # shellcheck source-path=SCRIPTDIR source=../lib/resume.sh
+  . "$_bundle_dir/lib/resume.sh"
+fi
 
 # evalc_find_job NAME:INDEX: where its journal is, and what its script is called.
 evalc_find_job() {
   _name=${1%:*} _index=${1##*:} _folder=$_bundle_dir _script=sbatch_all.sh
   [ -f "$_bundle_dir/sbatch_all.sh" ] || _folder=$_bundle_dir/$_name _script=sbatch_$_name.sh
   _logs=$_folder/logs
+  # Whether all tasks share a job only the folder tells; when they do, it is the only one.
+  [ -z "$_lost" ] || _job_of["$_bundle_dir/sbatch_all.sh"]=$_name
 }
 _name='' _index='' _folder=''
 
@@ -98,18 +105,22 @@ evalc_close() {
 # By job, the link that was in the queue, the running one where there was one.
 declare -A _was=()
 
-mkdir -p -- "$_logs" 2>/dev/null
-# What submits at this moment would be missed.
-_until=$((SECONDS + _patience))
-until _said=$(evalc_lock "$_logs/submit.lock" 2>&1); do
-  [ "$SECONDS" -lt "$_until" ] || {
-    echo "fault ${_said#\[*\] }"
-    exit 0
-  }
-  sleep 0.2
-done
-_locks=("$_bundle_dir/logs/submit.lock")
-trap evalc_unlock EXIT
+# evalc_take_turn: what submits at this moment would be missed.
+evalc_take_turn() {
+  local _until=$((SECONDS + _patience)) _said
+  mkdir -p -- "$_logs" 2>/dev/null
+  until _said=$(evalc_lock "$_logs/submit.lock" 2>&1); do
+    [ "$SECONDS" -lt "$_until" ] || {
+      echo "fault ${_said#\[*\] }"
+      exit 0
+    }
+    sleep 0.2
+  done
+  _locks=("$_bundle_dir/logs/submit.lock")
+  trap evalc_unlock EXIT
+}
+
+[ -n "$_lost" ] || evalc_take_turn
 
 for _job in "$@"; do
   evalc_find_job "$_job"
@@ -130,4 +141,6 @@ evalc_cancel_all || {
   exit 0
 }
 for _link in ${_links[@]+"${_links[@]}"}; do echo "left $_link"; done
-for _job in "$@"; do evalc_close "$_job"; done
+for _job in "$@"; do
+  if [ -n "$_lost" ]; then echo "lost ${_job%:*}"; else evalc_close "$_job"; fi
+done

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What there is to know of runs on Slurm, for evalc to judge: their folders are on standard input, each
-# ended by a NUL. Sent to the host; it needs nothing of a bundle there.
+# ended by a NUL. Sent to the host after slurm_place.sh; it needs nothing of a bundle there.
 #
 # What it prints are blocks: a line that names the block, its content with a tab before each line, and an
 # empty line. A content whose last line was cut has no empty line behind it.
@@ -26,7 +26,10 @@ evalc_list() {
   shopt -s nullglob
   printf '%s\001' "${_folders[@]/#/folder }" "queue $_queue"
   for _i in "${!_folders[@]}"; do
-    if [ -z "${_folders[_i]}" ] || ! cd -- "${_folders[_i]}" 2>/dev/null; then continue; fi
+    if [ -n "${_gone[_i]}" ] || ! cd -- "${_folders[_i]}" 2>/dev/null; then
+      printf 'run %s gone %s\001' "$_i" "${_folders[_i]}"
+      continue
+    fi
     _how=tasks
     [ ! -f sbatch_all.sh ] || _how=shared
     printf 'run %s %s %s\001' "$_i" "$_how" "${_folders[_i]}"
@@ -107,10 +110,12 @@ END { print doubted }
 '
 
 printf 'now\n\t%(%s)T\n\n' -1
-_folders=()
+_folders=() _gone=()
 while IFS= read -r -d '' _folder; do
-  # As Slurm calls it, which knows no links.
-  if cd -- "$_folder" 2>/dev/null; then _folders+=("$PWD"); else _folders+=(''); fi
+  # What is gone may have jobs in the queue.
+  if evalc_find_place "$_folder"; then _gone+=(''); else _gone+=(1); fi
+  # shellcheck disable=SC2154 # slurm_place.sh has set it
+  _folders+=("$_place")
 done
 
 # First of all: what ends while this works is then in the journals, which are read after it.

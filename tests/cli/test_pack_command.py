@@ -264,6 +264,16 @@ def test_all_bundles_by_default_and_none_elsewhere(bash: Run, unpacked: Path) ->
     assert (ran.returncode, ran.stdout) == (2, "")
 
 
+def test_a_bundle_for_another_backend_is_named(evalc: Run, bash: Run) -> None:
+    evalc("pack", *golden("lepton_vllm", "slurm_vllm"), "-o", "two.tgz")
+    subprocess.run(["tar", "xzf", "two.tgz"], check=True)
+    ran = bash("two/status.sh")
+    assert ran.returncode == 4
+    assert re.fullmatch(r"\[status\] \S+/lepton_vllm is neither for Slurm .*\n", ran.stderr)
+    assert len(ran.stdout.splitlines()) == 3
+    assert bash("two/status.sh", "two/lepton_vllm").stdout == ""
+
+
 def test_a_bundle_for_this_machine(evalc: Run, bash: Run, good: Path) -> None:
     good.write_text(good.read_text() + "    - name: bad\n      command: exit 3\n")
     evalc("compile", good)

@@ -112,6 +112,28 @@ def test_from_config_to_results(laptop: Laptop) -> None:
     assert {event["what"] for event in info["events"]} >= {"intended", "submitted", "state"}
 
 
+def test_fetch_overwrites_nothing_of_others(laptop: Laptop) -> None:
+    laptop.config({"name": "alpha", "command": "echo new >score"})
+    first, second = laptop.run(), laptop.run()
+    for id_ in (first, second):
+        laptop("status", id_, "--watch", "--interval", "0.1")
+    mine = laptop.folder / "mine" / "alpha" / "artifacts" / "score"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("old\n")
+    assert "mine is not empty" in laptop("fetch", first, "--to", "mine", code=2).stderr
+    assert mine.read_text() == "old\n"
+    laptop("fetch", first, "--to", "one")
+    (laptop.folder / "one" / "notes").write_text("they may lie beside it")
+    laptop("fetch", first, "--to", "one")
+    said = laptop("fetch", second, "--to", "one", code=2).stderr
+    assert f"one holds what was fetched of {first}" in said
+    # Several runs get a folder each.
+    laptop("fetch", first, second, "--to", "both")
+    assert {path.name for path in (laptop.folder / "both").iterdir()} == {first, second}
+    (laptop.folder / "file").write_text("")
+    assert "file" in laptop("fetch", first, "--to", "file/below", code=2).stderr
+
+
 def test_kill_and_resume(laptop: Laptop) -> None:
     laptop.config(waits("alpha"), waits("beta"))
     id_ = laptop.run()

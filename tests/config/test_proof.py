@@ -43,11 +43,11 @@ def values(file: Path) -> tuple[dict[str, Any], str]:
 
 
 VALUES = {name: values(file) for name, file in EXAMPLES.items()}
-_CHECKERS = {kind: Checker(_schema_for(kind)) for kind in ("local", "slurm")}
+_CHECKERS = {kind: Checker(_schema_for(kind)) for kind in ("lepton", "local", "slurm")}
 
 
-def test_there_are_examples_of_both_backends() -> None:
-    assert {kind for _, kind in VALUES.values()} == {"local", "slurm"}
+def test_there_are_examples_of_all_backends() -> None:
+    assert {kind for _, kind in VALUES.values()} == {"lepton", "local", "slurm"}
 
 
 @pytest.mark.parametrize("name", VALUES)

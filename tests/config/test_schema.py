@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 LOCAL = read_schema("execution.local")
 SLURM = read_schema("execution.slurm")
-CONFIG = config_schema({"local": LOCAL, "slurm": SLURM})
-EDITOR = editor_schema({"local": LOCAL, "slurm": SLURM})
+LEPTON = read_schema("execution.lepton")
+CONFIG = config_schema({"lepton": LEPTON, "local": LOCAL, "slurm": SLURM})
+EDITOR = editor_schema({"lepton": LEPTON, "local": LOCAL, "slurm": SLURM})
 
 # Mappings whose keys are the user's, a harness's or another program's.
 FREE = {
     "defaults[]",
     "deployment.env_vars",
-    "deployment.lepton_config",
+    "deployment.lepton_config.envs",
+    "deployment.lepton_config.storage_attachments[]",
     "evaluation.config.global_adapter_config",
     "evaluation.config.metadata",
     "evaluation.config.params.extra",
@@ -49,6 +51,9 @@ FREE = {
     "execution.auto_export.configs",
     "execution.env_vars",
     "execution.image_mirror",
+    "execution.lepton_platform.tasks.env_vars",
+    "execution.lepton_platform.tasks.labels",
+    "execution.lepton_platform.tasks.storage_attachments[]",
     "execution.mounts.deployment",
     "execution.mounts.auxiliary",
     "execution.mounts.evaluation",
@@ -79,7 +84,7 @@ def walk(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["config", "execution.local", "execution.slurm", "manifest", "plan"]
+    "name", ["config", "execution.lepton", "execution.local", "execution.slurm", "manifest", "plan"]
 )
 def test_a_schema_file_is_draft_07(name: str) -> None:
     schema = read_schema(name)

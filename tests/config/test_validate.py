@@ -257,9 +257,9 @@ CASES = {
         ["evaluation.x-c must be a finite number, and this is .inf"],
     ),
     "not a number": (
-        "deployment: {lepton_config: {a: {b: [.nan]}}}" + TASKS,
-        ("bad-value", 1, 38, 42),
-        ["deployment.lepton_config.a.b[0] must be a finite number"],
+        "export: {wandb: {extra_metadata: {a: {b: [.nan]}}}}" + TASKS,
+        ("bad-value", 1, 43, 47),
+        ["export.wandb.extra_metadata.a.b[0] must be a finite number"],
     ),
     "no evaluation": (
         "execution: {}\ntarget: null",
@@ -292,9 +292,9 @@ CASES = {
         ["execution.cpus must be given"],
     ),
     "must be given, in a free place": (
-        "deployment:\n  lepton_config:\n    judge:\n      - url: ???" + TASKS,
-        ("missing-value", 4, 14, 17),
-        ["deployment.lepton_config.judge[0].url must be given"],
+        "export:\n  wandb:\n    extra_metadata:\n      judge:\n        - url: ???" + TASKS,
+        ("missing-value", 5, 16, 19),
+        ["export.wandb.extra_metadata.judge[0].url must be given"],
     ),
 }
 
@@ -344,7 +344,8 @@ def test_free_places_are_free() -> None:
         check("x-any: {of: [~, {shape: 1}]}\nexecution: {x-mine: 1, mounts: {x-b: 2}}" + TASKS)
         == []
     )
-    assert check("deployment: {lepton_config: {a: 1}, endpoints: {x-a: 1}}" + TASKS) == []
+    assert check("export: {wandb: {extra_metadata: {a: 1}}}" + TASKS) == []
+    assert check("deployment: {endpoints: {x-a: 1}}" + TASKS) == []
     # What is only there to be referred to need not be given.
     assert check("x-template:\n  a: ???" + TASKS) == []
 
@@ -409,7 +410,7 @@ def with_word(text: str, *path: str | int) -> list[Problem]:
         ("deployment: {checkpoint_path: o}", ("deployment", "checkpoint_path")),
         ("deployment: {command: [a, o]}", ("deployment", "command", 1)),
         ("env_vars: {A: o}", ("env_vars", "A")),
-        ("deployment: {lepton_config: {a: o}}", ("deployment", "lepton_config", "a")),
+        ("export: {wandb: {extra_metadata: {a: o}}}", ("export", "wandb", "extra_metadata", "a")),
         ("x-mine: o", ("x-mine",)),
     ],
 )

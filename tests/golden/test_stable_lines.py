@@ -29,10 +29,11 @@ OF_ALL = {
     "submit_all.sh",
     "sbatch_all.sh",
     "sbatch_array.sh",
+    "lepton.json",
 }
 # Lines that tell how many tasks there are, what they need together, which is the first, or digests.
 COUNTS = re.compile(
-    r"[0-9] (tasks?|jobs?)\b|--array=|sha256|^-cd \S+ && sbatch |^-_(secrets|needs)=|\"secrets\": \[\]"
+    r"[0-9] (tasks?|jobs?)\b|--array=|sha256|\"digest\": |^-cd \S+ && sbatch |^-curl .* -d @|removes the endpoint\.|^-_(secrets|needs)=|\"secrets\": \[\]"
 )
 TASK = """\
     - name: added

@@ -30,9 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 MORE = sorted((Path(__file__).resolve().parent / "configs").glob("*.yaml"))
 EVERY = {path.stem: path for path in (*EXAMPLES, *MORE)}
-# Those of the local backend, which the table is about, and those of Slurm (test_hostile_slurm.py).
+# Those of the local backend, which the table is about, of Slurm (test_hostile_slurm.py), and of Lepton
+# (test_hostile_lepton.py).
 SLURM = {name: path for name, path in EVERY.items() if name.startswith("slurm_")}
-CONFIGS = {name: path for name, path in EVERY.items() if name not in SLURM}
+LEPTON = {name: path for name, path in EVERY.items() if name.startswith("lepton_")}
+CONFIGS = {name: path for name, path in EVERY.items() if name not in {**SLURM, **LEPTON}}
 
 Steps = tuple[str | int, ...]
 Plain = dict[str, Any]

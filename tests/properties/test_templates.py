@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pytest
 
+from evalc.backends.lepton.check import OWN_VARIABLES
 from evalc.backends.slurm.options import SCRIPT_VARIABLES
 from evalc.emit.environment import markdown_environment, shell_environment
 from evalc.plan.env import name_fault
+from evalc.plan.names import ENDPOINT_URL
 from evalc.resources import template_dir
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ PACK = sorted((template_dir() / "pack").glob("*.sh"))
 RAW = {'"${"', "name", "command", '"s"', '", with one server for all"'}
 RAW |= {"directive", "evaluation", "service.name", "service.start"}
 # Numbers, which need no filter in a comment.
-NUMBERS = {"count", "jobs"}
+NUMBERS = {"count", "jobs", "servers"}
 
 
 class Printed:
@@ -91,7 +93,7 @@ def faults(template: str) -> list[str]:
                 found.append(f"{name} in a comment")
         elif one.state:
             found.append(f"{name} in quotes")
-        elif one.filter not in ("", "words"):
+        elif one.filter not in ("", "words", "here_document"):
             found.append(f"{name} outside of a comment")
     return found
 
@@ -158,6 +160,9 @@ def test_every_file_is_looked_at() -> None:
 SET_ASIDE = {"LC_ALL", "IFS", "_"}
 # What servers and tasks on Slurm find in their environment, which its check refuses as names.
 SET_ASIDE |= SCRIPT_VARIABLES
+# The same of Lepton's; what stands for an endpoint's address; and the workspace, which submit_all.sh
+# takes from the environment of its children.
+SET_ASIDE |= OWN_VARIABLES | {ENDPOINT_URL, "LEPTON_WORKSPACE_ID", "LEPTON_WORKSPACE_TOKEN"}
 
 
 def tree(text: str) -> Any:

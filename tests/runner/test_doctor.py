@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -111,7 +112,11 @@ def test_a_good_cluster_and_one_without_accounting(
     )
     before = sorted(slurm.folder.rglob("*"))
     good = doctor("suite.yaml")
-    assert {one["verdict"] for one in good.checks} == {"ok"}, good.all("wrong") + good.all("unsure")
+    assert {one["verdict"] for one in good.checks} == {"ok", "unsure"}, good.all("wrong")
+    # The nodes of the tests are all on one machine; that nothing can tell.
+    assert re.fullmatch(
+        rf"{slurm.folder} is on a disk of the machine that submits \(.*\): .*", good.all("unsure")
+    )
     assert good.code == 0
     found = good.all("ok")
     for what in (

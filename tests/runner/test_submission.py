@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ class Runner:
     def __init__(self, cluster: Cluster, server: Sshd, folder: Path) -> None:
         self.cluster = cluster
         self.folder = folder
-        self.results = cluster.folder / folder.name
+        self.results = cluster.folder / f'{folder.name} it\'s "an é"'
         self.faults = folder / "faults"
         tools = folder / "bin"
         for made in (self.faults, tools):
@@ -196,6 +197,19 @@ def test_killed_at_every_step(evalc: Runner, call: int, how: str) -> None:
 
 
 @pytest.mark.parametrize("call", [3, 4])
+def test_ctrl_c_at_every_step(evalc: Runner, call: int) -> None:
+    evalc("compile", "suite.yaml")
+    process = evalc.start("submit", "build/suite", fault=f"{call}:away")
+    wait_for((evalc.faults / "away").exists)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "'evalc resume' goes on" in said
+    goes_on_to_the_end(evalc)
+
+
+@pytest.mark.parametrize("call", [3, 4])
 @pytest.mark.parametrize("how", ["cut-early", "cut-late"])
 def test_the_connection_is_cut(evalc: Runner, call: int, how: str) -> None:
     evalc("compile", "suite.yaml")
@@ -280,6 +294,35 @@ def test_kill_and_resume(evalc: Runner) -> None:
     wait_for(lambda: states(evalc, id_) == ["cancelled", "completed", "cancelled"])
     evalc("resume", id_)
     wait_for(lambda: set(states(evalc, id_)) == {"completed"})
+
+
+def test_an_output_dir_that_the_nodes_do_not_share(evalc: Runner) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        evalc.write_config(output_dir=folder, resume={"strategy": "self"})
+        told = evalc("run", "suite.yaml", "--wait", code=1)
+        assert told.stdout.count("failed") == len(TASKS)
+        assert told.stdout.count("output_dir has to be on a file system that all nodes share") == (
+            len(TASKS)
+        )
+        warned = evalc("doctor", "suite.yaml")
+    assert f"?     {folder} is on a disk of the machine that submits (tmpfs)" in warned.stdout
+
+
+def test_kill_after_somebody_deleted_the_folder(evalc: Runner) -> None:
+    evalc("run", "suite.yaml")
+    (run,) = json.loads(evalc("ls", "runs", "--json").stdout)
+    id_ = run["invocation"]
+    shutil.rmtree(run["folder"])
+    assert set(states(evalc, id_)) <= {"running", "pending", "unknown"}
+    killed = evalc("kill", id_).stdout
+    assert killed.count("its folder is gone") == len(TASKS)
+    assert evalc.queued() == []
+    # Nobody can ask about it any more, and nothing of it is left: it is over.
+    assert set(states(evalc, id_)) == {"cancelled"}
+    assert "nothing is under way" in evalc("status").stderr
+    natives = [job["native_ids"] for job in evalc.jobs(id_)]
+    assert natives == [job["native_ids"] for job in run["jobs"]]
+    assert "submit the bundle anew" in evalc("resume", id_, code=1).stderr
 
 
 def states(evalc: Runner, id_: str) -> Sequence[str]:

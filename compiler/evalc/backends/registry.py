@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 GROUP = "evalc.backends"
 _OWN = {
+    "lepton": "evalc.backends.lepton:LeptonBackend",
     "local": "evalc.backends.local:LocalBackend",
     "slurm": "evalc.backends.slurm:SlurmBackend",
 }

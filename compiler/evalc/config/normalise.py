@@ -282,7 +282,7 @@ def _variables_of(part: str) -> Convert:
             result.entries.update(block.entries)
             result.keys.update(block.keys)
         for name, value in node.entries.items():
-            is_block = name in ("deployment", "evaluation", "export") and (
+            is_block = name in _ENV_BLOCKS and (
                 isinstance(value, Mapping) or (isinstance(value, Scalar) and value.value is None)
             )
             if not is_block and part != "export" and name not in result.entries:
@@ -293,8 +293,93 @@ def _variables_of(part: str) -> Convert:
     return convert
 
 
+def _workspace_secrets(_path: Path, node: Node, _problems: list[Problem]) -> Node | None:
+    """``NAME: {value_from: {secret_name_ref: SECRET}}`` as ``NAME: runtime:SECRET``, also in blocks
+    of such variables."""
+    if not isinstance(node, Mapping):
+        return None
+    result = _copy(node)
+    for name, value in node.entries.items():
+        secret = walk(value, ("value_from", "secret_name_ref"))
+        if isinstance(secret, Scalar) and isinstance(secret.value, str):
+            result.entries[name] = secret.replaced(f"runtime:{secret.value}")
+        elif name in _ENV_BLOCKS and isinstance(value, Mapping):
+            inner = _workspace_secrets(_path, value, _problems)
+            assert inner is not None
+            result.entries[name] = inner
+    return result
+
+
+def _names_of_secrets(_path: Path, node: Node, _problems: list[Problem]) -> Node | None:
+    """A list of names as variables that have the secrets of those names."""
+    if not isinstance(node, Sequence):
+        return None
+    result = _emptied(node)
+    for item in node.items:
+        if not isinstance(item, Scalar) or not isinstance(item.value, str):
+            return None
+        result.entries[item.value] = item.replaced(f"host:{item.value}")
+        result.keys[item.value] = item
+    return result
+
+
+def _volume(_path: Path, node: Node, _problems: list[Problem]) -> Node | None:
+    """``{enabled, cache_path, mount_path}`` as a list of mounts."""
+    if not isinstance(node, Mapping):
+        return node
+    enabled = node.get("enabled")
+    if enabled is not None and enabled.plain() is False:
+        return _list_like(node, [])
+    mount = _emptied(node)
+    for old, new in (("cache_path", "path"), ("mount_path", "mount_path")):
+        value = node.get(old)
+        if value is not None:
+            mount.entries[new] = value
+            mount.keys[new] = node.keys[old]
+    unknown = node.entries.keys() - {"enabled", "cache_path", "mount_path"}
+    return None if unknown else _list_like(node, [mount])
+
+
+_ENV_BLOCKS = ("deployment", "evaluation", "export")
+_PLATFORM = ("execution", "lepton_platform")
+_ENDPOINT = ("deployment", "lepton_config")
+_LEPTON_ALIASES = (
+    *(
+        _Alias(path, ((path, _workspace_secrets),), backend="lepton")
+        for path in (("execution", "env_vars"), (*_PLATFORM, "tasks", "env_vars"))
+    ),
+    _Alias(
+        (*_ENDPOINT, "envs"),
+        ((("deployment", "env_vars"), _workspace_secrets),),
+        gives_way=True,
+        backend="lepton",
+    ),
+    _Alias((*_ENDPOINT, "mounts"), (((*_ENDPOINT, "mounts"), _volume),), backend="lepton"),
+    _Alias(
+        ("execution", "env_var_names"),
+        ((("evaluation", "env_vars"), _names_of_secrets),),
+        gives_way=True,
+        backend="lepton",
+    ),
+    _Alias(
+        ("execution", "resource_shape"),
+        ((("execution", "evaluation_tasks", "resource_shape"), _as_is),),
+        backend="lepton",
+    ),
+    _Alias(
+        ("execution", "num_replicas"),
+        tuple(((*_ENDPOINT, f"{end}_replicas"), _as_is) for end in ("min", "max")),
+        backend="lepton",
+    ),
+    _Alias(
+        (*_PLATFORM, "deployment", "endpoint_readiness_timeout"),
+        ((("execution", "endpoint_readiness_timeout"), _as_is),),
+        backend="lepton",
+    ),
+)
 _SETTINGS = "nemo_evaluator_config"
 _ALIASES = (
+    *_LEPTON_ALIASES,
     _Alias(("execution", "docker_args"), ((("execution", "docker_args"), _texts),)),
     _Alias(("execution", "extra_docker_args"), ((("execution", "docker_args"), _split),)),
     _Alias(

@@ -49,6 +49,7 @@ def _environment(finalize: Callable[[Any, Any], Any]) -> jinja2.Environment:
     for name in _HTML_FILTERS:
         del environment.filters[name]
     environment.filters["words"] = lambda texts: Markup(" ".join(map(quoting.shell_word, texts)))
+    environment.filters["here_document"] = lambda text: Markup(quoting.here_document(text))
     environment.filters["comment"] = lambda text: Markup(quoting.comment(text))
     # For text that is already shell, made by evalc and never by a config.
     environment.filters["raw_shell"] = Markup

@@ -81,6 +81,18 @@ def comment(text: str) -> str:
     return text
 
 
+def here_document(text: str) -> str:
+    """``text`` as a here-document that bash takes as it is: what stands after the command, up to
+    the line that ends it. Refuses a NUL; the text ends with a line break."""
+    if "\0" in text or not text.endswith("\n"):
+        raise Refused(text, "a here-document can hold no NUL, and ends with a line break")
+    end = "EOF"
+    lines = set(text.split("\n"))
+    while end in lines:
+        end += "_"
+    return f"<<'{end}'\n{text}{end}"
+
+
 def code_span(text: str) -> str:
     """``text`` as Markdown's inline code, whatever backticks it holds."""
     if _CONTROL.search(text):

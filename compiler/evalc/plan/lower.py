@@ -27,7 +27,7 @@ from evalc.plan.model import (
     Shell,
     Step,
 )
-from evalc.plan.names import MAX_NAME, NAME
+from evalc.plan.names import ENDPOINT_URL, MAX_NAME, NAME
 from evalc.plan.origin import Origin
 from evalc.plan.problems import (
     AmbiguousTask,
@@ -46,7 +46,7 @@ from evalc.plan.services import ServiceReader
 from evalc.plan.walltime import parse_walltime
 from evalc.source import Mapping, Scalar, Sequence
 from evalc.source.nodes import scalar_text, scalars
-from evalc.words import RuntimeEnv, Secret, Word, literal, literal_text
+from evalc.words import Literal, RuntimeEnv, Secret, Word, literal, literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,11 @@ RESERVED_IDS = frozenset(
         "lib",
         "logs",
         "services",
+        "endpoint.components.json",
+        "endpoint.json",
+        "endpoint.sh",
+        "endpoint.spec.json",
+        "lepton.json",
         "manifest.json",
         "plan.json",
         "config.yaml",
@@ -77,6 +82,13 @@ _SECRET_NAME = re.compile(
 )
 # Sent by task type to the endpoint that serves it, where the deployment has none of that name.
 _SERVED_BY = {"vlm": "chat", "completions_logprob": "completions"}
+# Where servers that speak OpenAI's protocol have what a task asks for.
+_USUAL_PATHS = {
+    "chat": "/v1/chat/completions",
+    "completions": "/v1/completions",
+    "embedding": "/v1/embeddings",
+}
+_BY_NAME = "an endpoint of the type lepton is found by it"
 _SETTINGS = "nemo_evaluator_config"
 # Keys of execution whose meaning stands in the plan itself: see evalc.plan.airgap.
 _AIRGAP = ("image_mirror", "offline")
@@ -113,7 +125,7 @@ class _Lowering(Reader):
         super().__init__(root, base, [])
         self.name = name
         # What all tasks have in common is read once.
-        self.common_env = self.env(("env_vars",), ("evaluation", "env_vars"), bare_is_host=True)
+        self.common_env = self._common_env()
         common = self.mapping("evaluation", "nemo_evaluator_config")
         self.common_settings = _without_free_keys(common.plain()) if common else {}
         self.evaluation_mounts = tuple(self.mounts("evaluation"))
@@ -138,10 +150,14 @@ class _Lowering(Reader):
             output_dir=self.word("execution", "output_dir") or literal("results"),
             jobs=jobs,
             options={
-                key: value
-                for key, value in (execution.plain() if execution else {}).items()
-                if key not in ("type", "output_dir", "memory_limit", "cpus", "sharing", *_AIRGAP)
-                and not key.startswith("x-")
+                **{
+                    key: value
+                    for key, value in (execution.plain() if execution else {}).items()
+                    if key
+                    not in ("type", "output_dir", "memory_limit", "cpus", "sharing", *_AIRGAP)
+                    and not key.startswith("x-")
+                },
+                **(self._of_lepton() if self.on_lepton else {}),
             },
             origin=Origin(self.root),
         )
@@ -151,11 +167,33 @@ class _Lowering(Reader):
             return for_airgap(plan, self)
         return plan
 
+    def _of_lepton(self) -> dict[str, Any]:
+        """What the Lepton backend alone reads, and stands elsewhere than under ``execution``."""
+        endpoint = self.mapping("deployment", "lepton_config")
+        return {
+            "sharing": self.text("execution", "sharing") or "per_task",
+            "lepton_config": _without_free_keys(endpoint.plain()) if endpoint else {},
+            "deployment_name": self.text("target", "api_endpoint", "deployment_name"),
+        }
+
+    def _common_env(self) -> list[EnvVar]:
+        """The variables that all tasks have; later blocks win."""
+        top, evaluation = ("env_vars",), ("evaluation", "env_vars")
+        if not self.on_lepton:
+            return self.env(top, evaluation, bare_is_host=True)
+        platform = self.env(top, ("execution", "lepton_platform", "tasks", "env_vars"))
+        found = {var.name: var for var in platform}
+        found.update((var.name, var) for var in self.env(evaluation, bare_is_host=True))
+        return list(found.values())
+
     def _shares(self, services: tuple[Service, ...]) -> bool:
         """Whether all steps are one job."""
         sharing = self.text("execution", "sharing")
         if self.on_cluster:
             return sharing == "shared"
+        if self.on_lepton:
+            # What is shared there is an endpoint, which is no part of a job.
+            return False
         return bool(services) and sharing != "per_task"
 
     def _resources(self, services: tuple[Service, ...]) -> Resources:
@@ -164,9 +202,15 @@ class _Lowering(Reader):
             cpus=cast("float | None", self.number("execution", "cpus")),
             memory=self.text("execution", "memory_limit") or None,
             gpus=services[0].gpus if services else None,
-            walltime=self._time("execution", "walltime") if self.on_cluster else None,
+            walltime=self._walltime(),
             gpus_per_node=self._gpus_per_node(services),
         )
+
+    def _walltime(self) -> int | None:
+        if self.on_lepton:
+            timeout = self.number("execution", "evaluation_tasks", "timeout")
+            return None if timeout is None else int(timeout)
+        return self._time("execution", "walltime") if self.on_cluster else None
 
     def _gpus_per_node(self, services: tuple[Service, ...]) -> int | None:
         if not self.on_cluster:
@@ -182,6 +226,9 @@ class _Lowering(Reader):
         return gpus_in_gres(gres)
 
     def _retry(self) -> Retry:
+        if self.on_lepton:
+            again = self.count("execution", "evaluation_tasks", "max_failure_retry", default=0)
+            return Retry(attempts=1 + again, failed=again)
         if not self.on_cluster:
             return Retry()
         total = self._time("execution", "max_walltime")
@@ -325,6 +372,9 @@ class _Lowering(Reader):
         model = _as_word(own.get("model_id"))
         # An auxiliary deployment is not what is evaluated.
         if not services or services[0].env_prefix:
+            if self.on_lepton and self._is_looked_up():
+                self.need("target", "api_endpoint", "deployment_name", because=_BY_NAME)
+                url = url or self._looked_up(endpoint_type)
             because = "there is no deployment, so the endpoint's address is"
             endpoint = ("target", "api_endpoint")
             url = url or self.need(*endpoint, "url", because=f"{because} needed")
@@ -345,8 +395,24 @@ class _Lowering(Reader):
                 )
                 self.problems.append(missing)
                 path = ""
-            url = literal(f"http://127.0.0.1:{self._front_port(service)}{path}")
+            if self.on_lepton:
+                url = (RuntimeEnv(ENDPOINT_URL), Literal(path))
+            else:
+                url = literal(f"http://127.0.0.1:{self._front_port(service)}{path}")
         return url, model or service.model_id
+
+    def _is_looked_up(self) -> bool:
+        """Whether the endpoint is one of the platform's, which is found by its name."""
+        target = ("target", "api_endpoint")
+        return self.text(*target, "type") == "lepton" or bool(self.text(*target, "deployment_name"))
+
+    def _looked_up(self, endpoint_type: str) -> Word:
+        """The URL of an endpoint that runs already, whose address is known at submit time."""
+        path = _USUAL_PATHS.get(_SERVED_BY.get(endpoint_type, endpoint_type))
+        if path is None:
+            because = f"where an endpoint has '{endpoint_type}' is not known"
+            self.missing("target", "api_endpoint", "url", because=because)
+        return (RuntimeEnv(ENDPOINT_URL), Literal(path or ""))
 
     def _front_port(self, service: Service) -> int:
         """The port at which steps find the model: the load balancer's, where there is one."""
@@ -378,7 +444,7 @@ class _Lowering(Reader):
     ) -> dict[str, Any]:
         """What the harness is given: the user's settings over what follows from the config."""
         config: dict[str, Any] = {"output_dir": "/results", "type": task}
-        if self.text("execution", "engine") == "none":
+        if self.on_lepton or self.text("execution", "engine") == "none":
             config["output_dir"] = (RuntimeEnv("RESULTS_DIR"),)
         endpoint: dict[str, Any] = {
             "url": _known(url),
@@ -413,11 +479,12 @@ class _Lowering(Reader):
                 self.problems.append(BadEnvName(name=var.name, why=why, location=at))
             found[var.name] = var
         if key_name and key_name not in found:
-            found[key_name] = EnvVar(key_name, (Secret(key_name),))
+            scope = "runtime" if self.on_lepton else "host"
+            found[key_name] = EnvVar(key_name, (Secret(key_name, scope),))
         return tuple(found.values())
 
     def _env_at(self, path: Path, name: str) -> Location:
-        blocks = ((*path, "env_vars"), ("evaluation", "env_vars"), ("env_vars",))
+        blocks: tuple[Path, ...] = ((*path, "env_vars"), ("evaluation", "env_vars"), ("env_vars",))
         block = next((b for b in blocks if self.node(*b, name)), blocks[0])
         return self.at(*block, name)
 

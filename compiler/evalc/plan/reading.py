@@ -38,6 +38,8 @@ class Reader:
         self.backend = self.text("execution", "type")
         # Some keys mean something to clusters alone; another backend may have its own of that name.
         self.on_cluster = self.backend == "slurm"
+        # A container has nothing of the submitting machine's there, and secrets are the platform's.
+        self.on_lepton = self.backend == "lepton"
 
     def node(self, *path: str | int) -> Node | None:
         """What is at a path; None when nothing is."""
@@ -112,6 +114,11 @@ class Reader:
         for block in blocks:
             # The top-level block is the new form, in which a bare name is a variable's.
             host = bare_is_host or block == ("env_vars",)
-            for var in env_block(self.mapping(*block), self.problems, bare_is_host=host):
+            for var in env_block(
+                self.mapping(*block),
+                self.problems,
+                bare_is_host=host,
+                of_workspace=self.on_lepton,
+            ):
                 found[var.name] = var
         return list(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalc.backends.running import Unreachable
+from evalc.errors import UsageError
 from evalc.runner import folders
 from evalc.runner.reaching import HostLost, host_of, runs_for
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from evalc.runner.database import Invocation
 
 _CHUNK = 1 << 16
+# In a folder that was fetched into: of which run.
+_MARK = ".evalc-run"
 # $1 is the folder, $2 how many lines, $3 'follow' or nothing; then patterns, which only an unquoted
-# word is taken for. tail names the files when there are several.
+# word is taken for. tail names the files when there are several. sshd tells a command without a
+# terminal of no lost connection, and a tail that has nothing to write does not notice that nobody
+# reads. So somebody waits for the end of standard input, which goes with evalc or the connection.
 _TAIL = """\
 cd -- "$1" 2>/dev/null || exit 71
 lines=$2 follow=$3
@@ -30,7 +35,13 @@ for pattern in "$@"; do
 done
 [ ${#files[@]} -gt 0 ] || exit 0
 [ "$lines" -gt 0 ] || lines=+1
-tail -n "$lines" ${follow:+-F} -- "${files[@]/#/./}" 2>/dev/null
+[ -n "$follow" ] || exec tail -n "$lines" -- "${files[@]/#/./}" 2>/dev/null
+exec 3<&0
+tail -n "$lines" -F -- "${files[@]/#/./}" 3<&- 2>/dev/null &
+tail=$!
+{ read -r -u 3; kill "$tail"; } >/dev/null 2>&1 &
+wait "$tail"
+kill $! 2>/dev/null
 """
 
 
@@ -49,7 +60,7 @@ def follow_logs(
     )
     arguments = (invocation.folder, str(tail), "follow" if follow else "", *patterns)
     try:
-        with host_of(invocation).stream(_TAIL, *arguments) as session:
+        with host_of(invocation).stream(_TAIL, *arguments, held=follow) as session:
             while piece := session.read(_CHUNK):
                 yield piece
     except Unreachable as error:
@@ -59,11 +70,33 @@ def follow_logs(
 def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fetched:
     """Brings a run's results, and its logs, into the folder ``target``.
 
-    Raises :class:`~evalc.runner.folders.FolderProblem` and
-    :class:`~evalc.runner.reaching.HostLost`.
+    Raises :class:`~evalc.runner.folders.FolderProblem`, :class:`~evalc.runner.reaching.HostLost`,
+    and :class:`~evalc.errors.UsageError` for a folder that can't be written or has files of
+    something else, which might be overwritten.
     """
+    try:
+        _claim(target, invocation.id)
+    except OSError as error:
+        raise UsageError(f"can't write {target}: {error.strerror or error}") from None
     patterns = (*folders.RESULTS, *(folders.LOGS if logs else ()))
     try:
         return folders.fetch(host_of(invocation), invocation.folder, target, *patterns)
     except Unreachable as error:
         raise HostLost(invocation.id, error) from None
+
+
+def _claim(target: Path, invocation: str) -> None:
+    """Makes the folder ``target`` that of a run, if it is nobody's."""
+    mark = target / _MARK
+    if mark.exists():
+        owner = mark.read_text(encoding="utf-8", errors="replace").strip()
+        if owner != invocation:
+            raise UsageError(f"{target} holds what was fetched of {owner}", _ELSEWHERE)
+        return
+    if target.exists() and any(target.iterdir()):
+        raise UsageError(f"{target} is not empty, and nothing was fetched into it yet", _ELSEWHERE)
+    target.mkdir(parents=True, exist_ok=True)
+    mark.write_text(f"{invocation}\n", encoding="utf-8")
+
+
+_ELSEWHERE = "name another folder with --to"

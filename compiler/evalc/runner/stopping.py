@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalc.backends.running import Unreachable
+from evalc.backends.running import State, Unreachable
 from evalc.errors import EvalcError
 from evalc.runner.reaching import HostLost, host_of, runs_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from evalc.backends.running import Stopped
+    from evalc.backends.running import Sight, Stopped
     from evalc.runner.database import Database, Invocation
 
 
@@ -43,5 +44,23 @@ def stop(database: Database, invocation: Invocation, jobs: Sequence[str]) -> Seq
         raise HostLost(invocation.id, error) from None
     for one in stopped:
         database.note(invocation.id, "killed", "; ".join(one.what), one.job)
-    database.record_many(sights)
+    database.record(invocation.id, _closed(invocation, sights[invocation.id], stopped))
     return stopped
+
+
+def _closed(
+    invocation: Invocation, sights: Mapping[str, Sight], stopped: Sequence[Stopped]
+) -> Mapping[str, Sight]:
+    """What was seen after that. A job of which nothing can go on, and whose end nobody will ever
+    tell, is over: else it would be asked about for ever."""
+    over = {one.job for one in stopped if one.done}
+    closed = {
+        job.id: replace(
+            job.sight,
+            state=State.CANCELLED,
+            reason=f"nothing of it is left (evalc kill); {sights[job.id].reason}",
+        )
+        for job in invocation.jobs
+        if job.id in over and sights[job.id].state is State.UNKNOWN
+    }
+    return {**sights, **closed}

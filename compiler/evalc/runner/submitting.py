@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from evalc.runner.reaching import (
 from evalc.runner.transport import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalc.backends.running import Host, Runs
     from evalc.bundle.read import StoredBundle
@@ -94,14 +95,14 @@ class NotOurs(EvalcError):
 
 
 class Interrupted(HostLost):
-    """The host was lost while a bundle was being submitted to it."""
+    """The host, or its scheduler, was lost while a bundle was being submitted to it."""
 
     def __init__(self, invocation: str, cause: Unreachable) -> None:
         super().__init__(invocation, cause)
         self.hint = f"'evalc status {invocation}' tells what is there; 'evalc resume' goes on"
 
     def __str__(self) -> str:
-        return f"{self.cause.host} was lost while {self.invocation} was submitted: {self.cause.why}"
+        return f"{self.invocation} was not wholly submitted to {self.cause.host}: {self.cause.why}"
 
 
 def check(
@@ -156,17 +157,18 @@ def submit(
         edited=bool(bundle.edited),
         jobs=bundle.jobs,
     )
-    try:
-        private = runs.secrets_files(invocation.run, secrets)
-        said(f"copying the bundle to {host.name}:{invocation.folder}")
-        folders.upload(host, bundle.path, invocation.folder, private)
-    except Unreachable as error:
-        raise Interrupted(invocation.id, error) from None
-    except EvalcError as error:
-        database.abandon(invocation.id, str(error))
-        raise
-    database.advance(invocation.id, Submission.UPLOADED)
-    return _start(database, runs, host, invocation, (), again=False, secrets=secrets, said=said)
+    with _telling(invocation, said):
+        try:
+            private = runs.secrets_files(invocation.run, secrets)
+            said(f"copying the bundle to {host.name}:{invocation.folder}")
+            folders.upload(host, bundle.path, invocation.folder, private)
+        except Unreachable as error:
+            raise Interrupted(invocation.id, error) from None
+        except EvalcError as error:
+            database.abandon(invocation.id, str(error))
+            raise
+        database.advance(invocation.id, Submission.UPLOADED)
+        return _start(database, runs, host, invocation, (), again=False, secrets=secrets, said=said)
 
 
 def resume(
@@ -197,11 +199,14 @@ def resume(
     # What another job needed and has forgotten stays forgotten.
     chosen = tuple(job for job in invocation.run.jobs if not jobs or job.id in jobs)
     only = replace(invocation.run, jobs=chosen)
-    try:
-        folders.send_private(host, invocation.folder, runs.secrets_files(only, secrets))
-    except Unreachable as error:
-        raise Interrupted(invocation.id, error) from None
-    return _start(database, runs, host, invocation, jobs, again=True, secrets=secrets, said=said)
+    with _telling(invocation, said):
+        try:
+            folders.send_private(host, invocation.folder, runs.secrets_files(only, secrets))
+        except Unreachable as error:
+            raise Interrupted(invocation.id, error) from None
+        return _start(
+            database, runs, host, invocation, jobs, again=True, secrets=secrets, said=said
+        )
 
 
 def settle(database: Database, said: Said) -> None:
@@ -235,6 +240,19 @@ def settle(database: Database, said: Said) -> None:
         except (Unreachable, EvalcError) as error:
             # One that can't be looked into must not stop what is asked of others.
             said(f"{invocation.id} was interrupted while it was submitted; no look at it: {error}")
+
+
+@contextmanager
+def _telling(invocation: Invocation, said: Said) -> Iterator[None]:
+    """Who presses Ctrl-C in the middle is told where that leaves the run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        id_ = invocation.id
+        said(
+            f"{id_}: interrupted; 'evalc status {id_}' tells what is there, 'evalc resume' goes on"
+        )
+        raise
 
 
 def _start(

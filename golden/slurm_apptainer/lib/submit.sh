@@ -25,6 +25,9 @@ evalc_submit_main() {
     exit "$_code"
   fi
   evalc_need_secrets
+  case $_bundle_dir in
+    *[%\\]*) evalc_die "$_EXIT_CONFIG" "Slurm takes '%' and '\\' in the path of a job's log for patterns: no job could start in $_bundle_dir" ;;
+  esac
   _home=$_bundle_dir _logs=$_bundle_dir/logs
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
   evalc_lock "$_logs/submit.lock" || exit "$_EXIT_BUSY"
@@ -55,7 +58,7 @@ evalc_submit_options() {
         ;;
       --only=*) _only+=("${1#*=}") ;;
       -h | --help)
-        printf 'usage: bash submit_all.sh [--dry-run | --test-only] [--only TASK]... [--again]\n\nSubmits what is not finished, queued or running already; run it as often as you like.\n\n  --dry-run    print the commands\n  --test-only  ask Slurm whether it would take the scripts, and when they would start\n  --only TASK  only this task (can be repeated)\n  --again      submit also what has stopped without being finished\n\nExit code: 0 all is submitted or finished, 1 Slurm refused something, or something has stopped, 2 usage, 69 Slurm does not\nanswer, 74 disk, 75 another one is at work, 78 a secret is missing.\n\nTasks:\n'
+        printf 'usage: bash submit_all.sh [--dry-run | --test-only] [--only TASK]... [--again]\n\nSubmits what is not finished, queued or running already; run it as often as you like.\n\n  --dry-run    print the commands\n  --test-only  ask Slurm whether it would take the scripts, and when they would start\n  --only TASK  only this task (can be repeated)\n  --again      submit also what has stopped without being finished\n\nExit code: 0 all is submitted or finished, 1 Slurm refused something, or something has stopped, 2 usage, 69 Slurm does not\nanswer, 74 disk, 75 another one is at work, 78 a secret is missing, or the path is none for Slurm.\n\nTasks:\n'
         printf '  %s\n' "${_tasks[@]%:*}"
         exit 0
         ;;

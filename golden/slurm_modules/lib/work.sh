@@ -16,9 +16,10 @@ _tasks=() _needs=() _fill=() _services=()
 # How long something that was asked to stop may take, in seconds. Harnesses save their work in it.
 readonly _GRACE=30
 
-# What is running, by name; the process id of each, and the container where there is one.
+# What is running, by name; the process id of each, and the container where there is one. What was found
+# running, and is no child of this script, is also in _adopted.
 _running=()
-declare -A _pid=() _container=()
+declare -A _pid=() _container=() _adopted=()
 # Where each server listens, how it says that it is ready, and how many seconds it has for that.
 declare -A _port=() _health=() _patience=()
 
@@ -43,10 +44,21 @@ evalc_keep_last() {
   if [ -e "$1" ]; then mv -f -- "$1" "$1.1"; fi
 }
 
-evalc_alive() { kill -0 "${_pid[$1]}" 2>/dev/null; }
+# A child that has ended is there until it is collected; what is no child may never be buried.
+evalc_alive() {
+  kill -0 "${_pid[$1]}" 2>/dev/null && { [ -z "${_adopted[$1]-}" ] || [ -n "$(evalc_started "${_pid[$1]}")" ]; }
+}
 
-# evalc_collect NAME: the exit code of something that has ended, into _ended.
+# evalc_collect NAME: the exit code of something that has ended, into _ended; of what is no child, the one
+# that a task has written down.
 evalc_collect() {
+  if [ -n "${_adopted[$1]-}" ]; then
+    _ended=unknown
+    [[ $1 != task.* ]] || _ended=$(evalc_exit_code "$_bundle_dir/${1#task.}")
+    # A task that could not write it was killed.
+    _ended=${_ended:-137}
+    return
+  fi
   _ended=0
   # Bash reports a child that a signal ended; the exit code says the same.
   { wait "${_pid[$1]}" || _ended=$?; } 2>/dev/null
@@ -279,11 +291,11 @@ evalc_is_task() {
   return 1
 }
 
-# evalc_run_tasks: the tasks of _wanted, _jobs at a time, until all have ended, a signal comes or a server
-# of _watched dies (_dead). Those that failed go into _failed.
+# evalc_run_tasks: the tasks of _wanted, _jobs at a time, and those of _names, which run already, until all
+# have ended, a signal comes or a server of _watched dies (_dead). Those that failed go into _failed.
 evalc_run_tasks() {
   local _next=0 _id
-  _failed=() _names=()
+  _failed=()
   while [ -z "$_signal" ] && [ -z "$_dead" ]; do
     while [ ${#_names[@]} -lt "$_jobs" ] && [ "$_next" -lt ${#_wanted[@]} ]; do
       _id=${_wanted[_next]}

@@ -81,6 +81,7 @@ evalc_need_tools() {
 evalc_start_services() {
   local _name _log
   for _name in "$@"; do
+    [ -z "${_adopted[$_name]-}" ] || continue
     _log=$_logs/server_${_name}_stdout.log
     evalc_clear "$_name" "$_log"
     if (exec 3<>"/dev/tcp/127.0.0.1/${_port[$_name]}") 2>/dev/null; then
@@ -92,6 +93,8 @@ evalc_start_services() {
     evalc_track "$_name" $!
   done
   for _name in "$@"; do
+    # It was ready before the tasks began that were found at work with it.
+    [ -z "${_adopted[$_name]-}" ] || continue
     _log=$_logs/server_${_name}_stdout.log
     evalc_await_ready "$_name" "$_log" "http://127.0.0.1:${_port[$_name]}${_health[$_name]}" || {
       [ -z "${_container[$_name]}" ] || [ "$_ended" -ne 125 ] ||
@@ -160,7 +163,7 @@ evalc_out_of_memory() {
 # evalc_all_main ARGUMENT...: what run_all.sh does. It defined _tasks, _jobs, _needs and, when the
 # tasks share servers, _services.
 evalc_all_main() {
-  local _id _rest
+  local _id
   while [ $# -gt 0 ]; do
     case $1 in
       --force) _again=(--force) ;;
@@ -191,15 +194,17 @@ evalc_all_main() {
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
   evalc_lock "$_logs/lock" || exit "$_EXIT_BUSY"
   trap 'evalc_leave "$?"' EXIT
+  evalc_adopt_tasks
   for _id in "${_only[@]}"; do
-    read -r _digest _rest < <(grep -s '^_digest=' -- "$_bundle_dir/$_id/run.sh")
-    if [ ${#_again[@]} -eq 0 ] && evalc_finished "$_bundle_dir/$_id" "${_digest#_digest=}"; then
+    [ -z "${_adopted["task.$_id"]-}" ] || continue
+    evalc_read_digest "$_id"
+    if [ ${#_again[@]} -eq 0 ] && evalc_finished "$_bundle_dir/$_id" "$_digest"; then
       evalc_say "$_id is already finished"
     else
       _wanted+=("$_id")
     fi
   done
-  if [ ${#_wanted[@]} -eq 0 ]; then
+  if [ ${#_wanted[@]} -eq 0 ] && [ ${#_names[@]} -eq 0 ]; then
     evalc_say 'nothing to do; --force repeats finished tasks'
     exit 0
   fi
@@ -209,10 +214,50 @@ evalc_all_main() {
   evalc_run_all
 }
 
-# evalc_clear_tasks: stop the tasks of a run_all.sh that was killed by -9; they run on without it.
+# evalc_read_digest ID: of the task's plan, as it is now, into _digest.
+evalc_read_digest() {
+  local _rest
+  read -r _digest _rest < <(grep -s '^_digest=' -- "$_bundle_dir/$1/run.sh") || true
+  _digest=${_digest#_digest=}
+}
+
+# evalc_adopt_tasks: tasks that a run_all.sh which was killed by -9 has left at work, into _names, whoever
+# asked for them: they go on to their end, with the servers that they use. See evalc_clear_tasks for those
+# that would be repeated all the same.
+evalc_adopt_tasks() {
+  local _id _left
+  [ ${#_again[@]} -eq 0 ] || return 0
+  for _id in "${_tasks[@]}"; do
+    _left=$(evalc_recall "$_logs/task.$_id.pid")
+    evalc_read_digest "$_id"
+    [ -n "$_left" ] && [ "$(cat -- "$_bundle_dir/$_id/logs/digest" 2>/dev/null)" = "$_digest" ] || continue
+    evalc_say "$_id runs already (process $_left), and goes on"
+    _pid["task.$_id"]=$_left _adopted["task.$_id"]=1
+    _names+=("$_id")
+    case " ${_only[*]} " in *" $_id "*) ;; *) _only+=("$_id") ;; esac
+  done
+}
+
+# evalc_adopt_servers: those that tasks which were found at work are using.
+evalc_adopt_servers() {
+  local _name _left
+  [ ${#_names[@]} -gt 0 ] || return 0
+  for _name in ${_services[@]+"${_services[@]}"}; do
+    _left=$(evalc_recall "$_logs/$_name.pid")
+    [ -n "$_left" ] || continue
+    evalc_say "the server '$_name' runs already (process $_left)"
+    [ "$_engine" = none ] || evalc_name_container "$_name"
+    _pid[$_name]=$_left _adopted[$_name]=1 _container[$_name]=${_container[$_name]-}
+    _running+=("$_name")
+  done
+}
+
+# evalc_clear_tasks: stop the tasks of a run_all.sh that was killed by -9 which are to be repeated, or were
+# of another config.
 evalc_clear_tasks() {
   local _id _left _until=$((SECONDS + _GRACE + 5))
   for _id in "${_tasks[@]}"; do
+    [ -z "${_adopted["task.$_id"]-}" ] || continue
     _left=$(evalc_recall "$_logs/task.$_id.pid")
     [ -n "$_left" ] || continue
     evalc_say "stopping $_id, which an earlier run left behind (process $_left)"
@@ -226,6 +271,7 @@ evalc_clear_tasks() {
 evalc_run_all() {
   local _id
   evalc_clear_tasks
+  evalc_adopt_servers
   if ! evalc_start_services ${_services[@]+"${_services[@]}"}; then
     _code=$_EXIT_UNAVAILABLE
   else

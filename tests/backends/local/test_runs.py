@@ -464,6 +464,68 @@ def test_run_all_is_killed(lab: Lab) -> None:
 
 
 @on_the_host
+def test_the_keeper_alone_is_killed(lab: Lab) -> None:
+    """run_all.sh needs it no more; a resume finds it at work and starts nothing beside it."""
+    tasks = [patient(lab), lab.command("true", "beta")]
+    made = Submitted(lab.bundle(*tasks, execution={"mode": "sequential"}))
+    made.submit()
+    wait_for(lambda: begun(lab) == 1)
+    kill(made.pid("logs", "runner.pid"))
+    waiting = (State.PENDING, "waits for its turn")
+    assert (made.told(), made.told("beta")) == ((State.RUNNING, ""), waiting)
+    sights = made.submit(again=True)
+    assert (sights["alpha"].state, sights["beta"].state) == (State.RUNNING, State.PENDING)
+    go(lab)
+    made.becomes(State.COMPLETED, "beta")
+    assert made.told() == (State.COMPLETED, "")
+    assert begun(lab) == 1
+
+
+def test_resume_lets_finish_what_lived_on(lab: Lab) -> None:
+    """Work that goes on without run_all.sh is not done again, nor is its server started again."""
+    bundle = lab.bundle(patient(lab), lab.command("true", "beta"), deployment=lab.server())
+    made = Submitted(bundle)
+    (job,) = (job.id for job in made.run.jobs)
+    made.submit()
+    wait_for(lambda: begun(lab) == 1)
+    kill(made.pid("logs", "runner.pid"), made.pid("logs", "lock"))
+
+    def adopted(times: int) -> bool:
+        return bundle.text("logs", "run_all.log").count("alpha runs already") == times
+
+    # Twice: the one that comes to its help can be killed, too.
+    for resumed in (1, 2):
+        kill(made.pid("logs", "runner.pid"), made.pid("logs", "lock"))
+        assert made.submit(again=True)[job].state is State.RUNNING
+        wait_for(partial(adopted, resumed), 20)
+        assert made.told(job) == (State.RUNNING, "0 of 2 tasks are done")
+    go(lab)
+    made.becomes(State.COMPLETED, job)
+    made.over()
+    assert (begun(lab), lab.starts()) == (1, 1)
+    lab.nothing_is_left()
+
+
+@on_the_host
+def test_kill_after_a_resume_stops_what_lived_on(lab: Lab) -> None:
+    tasks = [patient(lab), patient(lab, "beta")]
+    made = Submitted(lab.bundle(*tasks, execution={"mode": "sequential"}))
+    made.submit()
+    wait_for(lambda: begun(lab) == 1)
+    kill(made.pid("logs", "runner.pid"), made.pid("logs", "lock"))
+    # Of the other one: what lives on is waited for all the same, since one runs at a time.
+    made.submit("beta", again=True)
+    wait_for(lambda: "alpha runs already" in made.bundle.text("logs", "run_all.log"))
+    assert made.told() == (State.RUNNING, "")
+    assert made.told("beta") == (State.PENDING, "waits for its turn")
+    assert all(stopped.done for stopped in made.cancel())
+    lab.nothing_is_left()
+    assert made.told() == (State.CANCELLED, "interrupted by SIGTERM")
+    assert made.sight("beta").state is State.CANCELLED
+    assert begun(lab) == 1
+
+
+@on_the_host
 def test_after_a_reboot(lab: Lab) -> None:
     """The numbers of what ran belong to others by then."""
     made = Submitted(lab.bundle(patient(lab)))

@@ -422,22 +422,63 @@ def test_all_is_killed_and_run_again(lab: Lab, script: str) -> None:
 
 @on_the_host
 def test_run_all_alone_is_killed_and_run_again(lab: Lab) -> None:
-    """Its tasks run on without it; the next one stops them in their own good order."""
+    """Its tasks run on without it; the next one lets them finish, with the server that they use, and
+    starts only the others."""
+    tasks = [patient(lab), patient(lab, "model"), lab.command("true", "late")]
     bundle = lab.bundle(
-        patient(lab), patient(lab, "model"), deployment=lab.server(), execution={"mode": "parallel"}
+        *tasks, deployment=lab.server(), execution={"mode": "parallel", "parallelism": 2}
+    )
+    running = bundle.start()
+    wait_for(lambda: begun(lab) == 2)
+    running.signal(signal.SIGKILL)
+    assert running.ends().code == -9
+    again = bundle.start("run_all.sh", "--only", "late")
+    again.says("model runs already")
+    (lab.shared / "go").touch()
+    ran = again.ends()
+    assert ran.code == 0, ran.said
+    assert (begun(lab), lab.starts()) == (2, 1)
+    assert (lab.shared / "done").read_text() == "done\ndone\n"
+    assert not (lab.shared / "told").exists()
+    assert len(re.findall("runs already .*, and goes on", ran.said)) == 2
+    assert [bundle.exit(task)[0] for task in ("alpha", "model", "late")] == [0, 0, 0]
+    assert len(re.findall("  finished$", ran.said, re.MULTILINE)) == 3
+
+
+@on_the_host
+@pytest.mark.parametrize("how", ["force", "another config"])
+def test_run_all_alone_is_killed_and_its_task_repeated(lab: Lab, how: str) -> None:
+    """What is to be repeated, or is of another config, is stopped in its own good order."""
+    bundle = lab.bundle(patient(lab), deployment=lab.server())
+    running = bundle.start()
+    wait_for(lambda: begun(lab) == 1)
+    running.signal(signal.SIGKILL)
+    assert running.ends().code == -9
+    if how == "another config":
+        bundle.path("alpha", "logs", "digest").write_text("0123\n")
+    again = bundle.start("run_all.sh", *(["--force"] if how == "force" else []))
+    wait_for(lambda: begun(lab) == 2)
+    assert (lab.shared / "told").read_text() == "told\n"
+    (lab.shared / "go").touch()
+    ran = again.ends()
+    assert ran.code == 0, ran.said
+    assert "which an earlier run left behind" in ran.said
+
+
+@on_the_host
+def test_what_was_found_at_work_is_stopped_and_told_like_the_rest(lab: Lab) -> None:
+    bundle = lab.bundle(
+        patient(lab), patient(lab, "beta"), deployment=lab.server(), execution={"mode": "parallel"}
     )
     running = bundle.start()
     wait_for(lambda: begun(lab) == 2)
     running.signal(signal.SIGKILL)
     assert running.ends().code == -9
     again = bundle.start()
-    wait_for(lambda: begun(lab) == 4)
-    assert (lab.shared / "told").read_text() == "told\ntold\n"
-    (lab.shared / "go").touch()
-    ran = again.ends()
-    assert ran.code == 0, ran.said
-    assert (lab.shared / "done").read_text() == "done\ndone\n"
-    assert len(re.findall("which an earlier run left behind", ran.said)) == 2
+    again.says("beta runs already")
+    again.signal(signal.SIGTERM)
+    assert again.ends().code == 143
+    assert bundle.exit() == (143, "interrupted by SIGTERM")
 
 
 @on_the_host

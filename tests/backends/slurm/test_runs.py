@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -341,6 +344,38 @@ def test_stop_links_that_were_queued_beforehand(lab: Lab) -> None:
     assert made.sight().state is State.CANCELLED, made.bundle.everything()
 
 
+@pytest.mark.parametrize("how", ["tasks", "shared", "array"])
+def test_stop_what_has_lost_its_folder(lab: Lab, how: str) -> None:
+    """Slurm still tells the path of the script. It stops what runs, what waits, and nothing else."""
+    other = held(lab, "alpha")
+    other.submit()
+    shared = {"sharing": "shared"} if how == "shared" else {}
+    bundle = lab.bundle(lab.task(), name="lost", execution={**shared, "array": how == "array"})
+    made = Submission(bundle)
+    # The folder that was asked for, and the one that Slurm knows.
+    link = lab.folder / "link"
+    link.symlink_to(lab.folder)
+    made.run = replace(made.run, folder=str(link / "lost"))
+    made.submit()
+    bundle.runs()
+    bundle.says("successor", "" if how == "shared" else "alpha")
+    before = made.sight()
+    gone = bundle.folder.rename(lab.folder / "elsewhere")
+    sight = made.sight()
+    assert (sight.state, sight.reason) == (State.RUNNING, "its folder is gone")
+    assert sight.native == before.native
+    stopped = made.cancel()["alpha"]
+    assert stopped.done, stopped
+    assert [what.partition(" job ")[0] for what in stopped.what[:-1]] == ["cancelled"] * 2, stopped
+    assert stopped.what[-1] == "its folder is gone: looked for by its script's path"
+    wait_for(lambda: lab.cluster.queue() == list(other.sight().native))
+    again = made.cancel()["alpha"]
+    assert again.done
+    assert again.what[-1].endswith("nothing of it is in the queue")
+    assert made.sight().state is State.UNKNOWN
+    assert gone.exists()
+
+
 def test_stop_what_is_over_or_never_began(lab: Lab) -> None:
     made = Submission(
         lab.bundle(lab.command("true"), lab.command("true", name="beta")), "alpha", "beta"
@@ -399,7 +434,7 @@ def test_each_job_keeps_the_secrets_that_it_needs(lab: Lab) -> None:
 
 def test_a_folder_whose_name_is_hard_to_quote(lab: Lab) -> None:
     made = held(lab)
-    hard = lab.folder / 'it\'s "a" $(touch owned) `id`; # é | %j [x]* --after 3'
+    hard = lab.folder / 'it\'s "a" $(touch owned) `id`; # é 漢 | [x]* {a,b} --after 3'
     made.bundle.folder.rename(hard)
     link = lab.folder / "link"
     link.symlink_to(hard)
@@ -413,6 +448,43 @@ def test_a_folder_whose_name_is_hard_to_quote(lab: Lab) -> None:
         assert lab.cluster.queue() == []
         assert {sight.state for sight in made.poll().values()} == {State.CANCELLED}
     assert list(lab.folder.rglob("owned")) == []
+    # Jobs run there, too.
+    command = lab.bundle(lab.command("true"), name="other")
+    made = Submission(command)
+    made.run = replace(made.run, folder=str(command.folder.rename(hard / "run")))
+    made.submit()
+    wait_for(lambda: made.sight().state.is_end)
+    assert made.sight().state is State.COMPLETED
+    (log,) = made.runs.logs(made.run, "alpha", "job")[-1:]
+    assert len(list((hard / "run").glob(log))) == 1
+
+
+@pytest.mark.parametrize("name", ["100% mine", "pct%%j", "back\\slash"])
+def test_a_folder_whose_name_is_a_pattern_to_slurm(lab: Lab, name: str) -> None:
+    """No job could write its log there, and none is submitted."""
+    made = held(lab, "alpha")
+    made.run = replace(made.run, folder=str(made.bundle.folder.rename(lab.folder / name)))
+    sight = made.submit()["alpha"]
+    assert sight.state is State.FAILED
+    assert sight.reason.startswith("not submitted: Slurm takes '%' and '\\' in the path")
+    assert lab.cluster.queue() == []
+
+
+@pytest.mark.parametrize("how", ["self", "prequeued", "array"])
+def test_a_folder_that_the_nodes_do_not_have(lab: Lab, how: str) -> None:
+    """Slurm has no place to say why. All attempts are over at once, and it is said what it may be."""
+    resume = PREQUEUED if how == "prequeued" else {"strategy": "self"}
+    execution = {"resume": resume, "array": how == "array"}
+    made = Submission(lab.bundle(lab.task(), execution=execution), resume=resume)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        made.run = replace(made.run, folder=shutil.copytree(made.bundle.folder, f"{folder}/run"))
+        made.submit()
+        wait_for(lambda: made.sight().state.is_end)
+        lab.cluster.idle()
+        sight = made.sight()
+    assert sight.state is State.FAILED
+    assert re.search(r"could not be started on node n\d", sight.reason)
+    assert sight.reason.endswith("output_dir has to be on a file system that all nodes share")
 
 
 def test_how_many_samples_there_are(lab: Lab) -> None:

@@ -246,7 +246,7 @@ def test_what_the_look_prints() -> None:
     ("block", "words"),
     [
         ("queue 124\n\t\n\n", "squeue did not answer in 20 s"),
-        ("queue 127\n\ttimeout: failed to run command 'squeue'\n\n", "failed to run command 'squeue'"),
+        ("queue 127\n\ttimeout: failed to run command 'squeue'\n\n", "squeue is not in PATH there"),
         ("queue 1\n\t\n\n", "it ended with 1"),
         (
             "queue 1\n\tslurm_load_jobs error: Unable to contact slurm controller\n\n",

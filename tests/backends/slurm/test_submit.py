@@ -347,9 +347,7 @@ def test_a_journal_that_can_not_be_written(lab: Lab) -> None:
 
 def test_a_folder_whose_name_is_hard_to_quote(lab: Lab) -> None:
     made = three(lab)
-    bundle = type(made)(
-        lab.cluster, lab.folder / 'it\'s "a" $(touch owned) `id`; # é | %j', lab.env
-    )
+    bundle = type(made)(lab.cluster, lab.folder / 'it\'s "a" $(touch owned) `id`; # é |', lab.env)
     made.folder.rename(bundle.folder)
     bundle.submit()
     each_is_there_once(bundle)

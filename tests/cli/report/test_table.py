@@ -9,3 +9,10 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
 
 def test_no_rows_are_no_text() -> None:
     assert columns([]) == ""
+
+
+def test_east_asian_characters_take_two_columns() -> None:
+    assert (
+        columns([("漢字", "x"), ("abcde", "y"), ("e\u0301", "z")])
+        == "漢字   x\nabcde  y\ne\u0301      z"
+    )

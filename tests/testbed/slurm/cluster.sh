@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# cluster.sh FOLDER IMAGE SHARED...
+# cluster.sh FOLDER IMAGE ACCOUNTING SHARED...
 #
 # A Slurm cluster in FOLDER for as long as standard input stays open: the machine `ctl` with
-# slurmctld, slurmdbd and their database, and the nodes n1 to n4 with a slurmd each. IMAGE, a tar
-# file of image.py's, is what every container of theirs runs. The folders SHARED are seen by all
+# slurmctld, slurmdbd and their database, and the nodes n1 to n4 with a slurmd each. When ACCOUNTING
+# is `none` and not `slurmdbd`, there is no slurmdbd, and Slurm keeps no accounts. IMAGE, a tar file
+# of image.py's, is what every container of theirs runs. The folders SHARED are seen by all
 # nodes even if they lie in /tmp. Prints the environment that leads sbatch and the like to the
 # cluster, one NAME=VALUE a line, then "ready".
 #
@@ -25,8 +26,8 @@
 # commands in FOLDER/bin tell the same time; sbatch and srun do not, for they would hand the library
 # on to the job.
 set -euo pipefail
-readonly folder=$1 image=$2
-shift 2
+readonly folder=$1 image=$2 accounting=$3
+shift 3
 readonly shared=("$@")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
@@ -170,6 +171,7 @@ write_settings() {
     sed -e "s|@FOLDER@|$folder|g" -e "s|@NET@|$net|g" "$here/$file" >"$folder/etc/$file"
   done
   chmod 600 "$folder/etc/slurmdbd.conf"
+  [[ $accounting == slurmdbd ]] || sed -i -e '/^AccountingStorage/d' "$folder/etc/slurm.conf"
   printf 'NodeName=n[1-4] Name=gpu File=%s\n' "$folder/dev/gpu[0-7]" >"$folder/etc/gres.conf"
   : >"$folder/etc/cgroup.conf"
   echo "required $folder/etc/pyxis_stub.so image=$folder/image" >"$folder/etc/plugstack.conf"
@@ -226,8 +228,11 @@ trap 'exit 143' INT TERM HUP
 
 umask 022
 configure
-make_database &
-database=$!
+database=''
+if [[ $accounting == slurmdbd ]]; then
+  make_database &
+  database=$!
+fi
 echo '127.0.0.1 localhost' >"$folder/etc/hosts"
 munge_up
 network
@@ -235,11 +240,13 @@ network
 printf '%s\n' "$net.1 login" "$net.2 ctl" "$net.11 n1" "$net.12 n2" "$net.13 n3" "$net.14 n4" \
   >>"$folder/etc/hosts"
 write_settings
-wait "$database"
-database_up
-start slurmdbd
-# The controller would introduce itself, and accounting then miss the first jobs for seconds.
-sacctmgr --immediate add cluster evalc >/dev/null
+if [[ -n $database ]]; then
+  wait "$database"
+  database_up
+  start slurmdbd
+  # The controller would introduce itself, and accounting then miss the first jobs for seconds.
+  sacctmgr --immediate add cluster evalc >/dev/null
+fi
 start slurmctld
 for name in n1 n2 n3 n4; do
   boot "$name"

@@ -134,6 +134,15 @@ class _Check:
                 advice="begin it with '/', or with a variable such as ${oc.env:HOME}",
                 location=self.at("output_dir"),
             )
+        text = "".join(part.text for part in self.plan.output_dir if isinstance(part, Literal))
+        if "%" in text or "\\" in text or not text.isprintable():
+            why = r"Slurm takes '%' and '\' in the path of a job's log for patterns"
+            if not text.isprintable():
+                why = "a path with a line break or another control character"
+            yield CannotCarry(why=why, location=self.at("output_dir"))
+        elif self.options.engine != "none" and ("," in text or ":" in text):
+            why = f"{self.options.engine} can't mount a path with ',' or ':'"
+            yield CannotCarry(why=why, location=self.at("output_dir"))
 
     def mounts(self) -> Iterator[Problem]:
         found: dict[Mount, None] = {}

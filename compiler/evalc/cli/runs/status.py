@@ -18,8 +18,6 @@ from evalc.cli.runs.common import EXIT_CODES, chosen, jobs_by_run, tracking
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rich.table import Table
-
     from evalc.backends.running import Sight, State
     from evalc.runner.database import Database, Invocation, JobRow
     from evalc.runner.watching import Looked
@@ -137,6 +135,8 @@ def _watch_on_terminal(
     from rich.console import Console
     from rich.live import Live
 
+    from evalc.cli.report.live import table
+
     console = Console(highlight=False)
     with Live(console=console, auto_refresh=False) as live:
         while True:
@@ -144,35 +144,13 @@ def _watch_on_terminal(
             over = _is_over(lines)
             next_look = time.monotonic() + interval
             while True:
-                live.update(_table(lines, console.height), refresh=True)
+                live.update(table(lines, console.width, console.height), refresh=True)
                 if over:
                     return shown.verdict(sight.state for _, _, sight in lines)
                 left = next_look - time.monotonic()
                 if left <= 0:
                     break
                 time.sleep(min(1.0, left))
-
-
-def _table(lines: Sequence[Line], height: int) -> Table:
-    """A table that fits a terminal: of many jobs, those that are over are counted only."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    states = [sight.state for _, _, sight in lines]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=shown.summary(states))
-    table.caption_justify = "left"
-    for heading in shown.HEADINGS:
-        table.add_column(heading, overflow="ellipsis", no_wrap=heading != "REASON")
-    room = max(3, height - 6)
-    if len(lines) > room:
-        lines = [line for line in lines if not line[2].state.is_end][:room]
-    now = time.time()
-    for invocation, job, sight in lines:
-        cells = [Text(cell) for cell in shown.row(invocation, job, sight, now)]
-        cells[2].stylize(shown.STYLES.get(sight.state, shown.FAILED_STYLE))
-        table.add_row(*cells)
-    return table
 
 
 def table_text(lines: Sequence[Line]) -> str:

@@ -411,6 +411,11 @@ def _is_old_news(row: Row, sight: Sight, looked: float, now: float) -> bool:
 def _changes(row: Row, sight: Sight) -> Row:
     """The columns in which a job's row does not tell what was seen, with what was."""
     columns = sight_columns(sight)
+    if sight.state is State.UNKNOWN:
+        # What was seen of it before stays as it was.
+        nothing = sight_columns(Sight(State.UNKNOWN))
+        told = {name: value for name, value in columns.items() if value != nothing[name]}
+        columns = {"state": columns["state"], "reason": sight.reason, **told}
     return {name: value for name, value in columns.items() if row[name] != value}
 
 

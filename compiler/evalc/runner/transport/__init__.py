@@ -20,9 +20,12 @@ class StreamingHost(Host, Protocol):
     """A host that also gives what a command says piece by piece."""
 
     def stream(
-        self, script: str, *arguments: str, stdin: bytes = b""
+        self, script: str, *arguments: str, stdin: bytes = b"", held: bool = False
     ) -> AbstractContextManager[Session]:
         """A command as with :meth:`~evalc.backends.running.Host.bash`, while it runs.
+
+        With ``held``, its standard input ends when the block is left, or this process or the
+        connection is no more.
 
         Its standard output is read from the session, as far as the caller wants it; leaving the
         block ends the command. The session raises :class:`~evalc.backends.running.Unreachable`.

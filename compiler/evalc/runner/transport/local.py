@@ -39,9 +39,11 @@ class LocalHost:
         with session:
             return session.finish()
 
-    def stream(self, script: str, *arguments: str, stdin: bytes = b"") -> Session:
+    def stream(
+        self, script: str, *arguments: str, stdin: bytes = b"", held: bool = False
+    ) -> Session:
         """See :class:`~evalc.runner.transport.StreamingHost`."""
-        return Session(self.name, _command, _why, script, arguments, stdin=stdin)
+        return Session(self.name, _command, _why, script, arguments, stdin=stdin, held=held)
 
 
 def _command(line: str) -> Sequence[str]:

@@ -96,6 +96,7 @@ class Session:
         arguments: tuple[str, ...],
         *,
         stdin: bytes = b"",
+        held: bool = False,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
         said: Callable[[str], None] | None = None,
@@ -104,6 +105,7 @@ class Session:
         program = quoting.program(script, arguments, dict(env or {}), token)
         self._host = host
         self._why = why
+        self._held = held
         self._timeout = timeout
         self._end = None if timeout is None else time.monotonic() + timeout
         self._said = said
@@ -230,8 +232,9 @@ class Session:
             self._todo = []  # a script may end without having read all
         self._forget(number)
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
+        if not self._held:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
 
     def _read_out(self, number: int) -> None:
         data = os.read(number, _CHUNK)

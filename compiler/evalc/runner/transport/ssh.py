@@ -89,9 +89,11 @@ class SshHost:
             return session.finish()
 
     @contextmanager
-    def stream(self, script: str, *arguments: str, stdin: bytes = b"") -> Iterator[Session]:
+    def stream(
+        self, script: str, *arguments: str, stdin: bytes = b"", held: bool = False
+    ) -> Iterator[Session]:
         """See :class:`~evalc.runner.transport.StreamingHost`."""
-        with self._session(script, arguments, stdin=stdin) as session:
+        with self._session(script, arguments, stdin=stdin, held=held) as session:
             yield session
 
     def close(self) -> None:
@@ -111,6 +113,7 @@ class SshHost:
         arguments: tuple[str, ...],
         *,
         stdin: bytes = b"",
+        held: bool = False,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
         said: Callable[[str], None] | None = None,
@@ -118,7 +121,7 @@ class SshHost:
         with self._first():
             session = Session(
                 self.name, self._command, self._why, script, arguments,
-                stdin=stdin, env=env, timeout=timeout, said=said,
+                stdin=stdin, held=held, env=env, timeout=timeout, said=said,
             )  # fmt: skip
             try:
                 session.begun()

@@ -29,6 +29,7 @@ _PATIENCE = 15
 _NOT_NOW = (69, 75)
 # Before the submission, since the clocks of this machine and of Slurm may differ.
 _EARLIER = 86400
+_LOOK = ("slurm_place.sh", "slurm_look.sh")
 _LIMIT = re.compile(r"^ +limit_samples: (\d+)$", re.MULTILINE)
 _REFUSAL = re.compile(r"\[[^]]*\] (?P<name>.+?): not submitted: (?P<words>.*)")
 
@@ -61,7 +62,7 @@ class SlurmRuns:
         """The secrets are in their files; ``env`` is not looked at."""
         del env
         ran = host.bash(
-            _script("slurm_submit.sh", "slurm_look.sh"),
+            _script("slurm_submit.sh", *_LOOK),
             _since([run]),
             run.folder,
             "again" if again else "",
@@ -79,16 +80,17 @@ class SlurmRuns:
                 continue
             sight = _judge(found, 0, run, position)
             words = refused.get(job.id) or refused.get("all tasks") or refused.get("the array")
+            why = words and f"Slurm refused it: {words}"
             if sight.state is State.SUBMITTING:
-                words = words or _last_words(ran)
-            if words is not None and not sight.state.is_end and not sight.native:
-                sight = Sight(State.FAILED, f"Slurm refused it: {words}", attempts=sight.attempts)
+                why = why or f"not submitted: {_last_words(ran)}"
+            if why is not None and not sight.state.is_end and not sight.native:
+                sight = Sight(State.FAILED, why, attempts=sight.attempts)
             sights[job.id] = sight
         return sights
 
     def poll(self, host: Host, runs: Sequence[Run]) -> Mapping[str, Mapping[str, Sight]]:
         ran = host.bash(
-            _script("slurm_look.sh"),
+            _script(*_LOOK),
             _since(runs),
             stdin="".join(f"{run.folder}\0" for run in runs).encode(errors="surrogateescape"),
         )
@@ -108,9 +110,10 @@ class SlurmRuns:
             if not jobs or job.id in jobs
         ]
         ran = host.bash(
-            _script("slurm_cancel.sh"),
+            _script("slurm_place.sh", "slurm_cancel.sh"),
             str(_PATIENCE),
             run.folder,
+            read_template("lib/states.sh"),
             *(f"{job}:{position}" for job, position in wanted),
         )
         lines = [line.split(" ", 3) for line in ran.out.splitlines()]
@@ -139,7 +142,7 @@ def _is_shared(job: Job) -> bool:
 
 
 def _script(*names: str) -> str:
-    return "\n".join(read_template(f"runner/{name}") for name in names)
+    return "\n".join(read_template(f"runner/{name}") for name in ("slurm_path.sh", *names))
 
 
 def _since(runs: Sequence[Run]) -> str:
@@ -177,12 +180,16 @@ def _refusals(err: str) -> dict[str, str]:
 
 def _judge(found: Seen, number: int, run: Run, position: int) -> Sight:
     job = run.jobs[position]
+    lost = number in found.lost
     folder = found.folders.get(number, "")
-    shared = number in found.shared
+    # Only a folder that is there tells it of the job of a single task.
+    shared = number in found.shared or (lost and _is_shared(job))
     home, task = (folder, "") if shared else (f"{folder}/{job.id}", job.id)
     script = f"{home}/sbatch_all.sh" if shared else f"{home}/sbatch_{job.id}.sh"
 
-    places = script, f"{folder}/sbatch_array.sh#{position}"
+    places = [script, f"{folder}/sbatch_array.sh#{position}"]
+    if lost and len(run.jobs) == 1 and not shared:
+        places.append(f"{folder}/sbatch_all.sh")
     done, total = _samples(found, number, job)
     accounts = None
     if found.accounts is not None:
@@ -196,7 +203,7 @@ def _judge(found: Seen, number: int, run: Run, position: int) -> Sight:
             accounts=accounts,
             unaccounted=found.unaccounted,
             exits=tuple(_exit(found.files.get(("exit", number, step), "")) for step in job.steps),
-            there=bool(folder),
+            there=bool(folder) and not lost,
             now=found.now,
             attempts=_attempts(run),
             done=done,
@@ -251,5 +258,8 @@ def _stopped(job: str, lines: Sequence[Sequence[str]], faults: Sequence[str]) ->
                 what.append("nothing of it was in the queue")
             case "none", _:
                 what.append("it had not been submitted")
+            case "lost", _:
+                found = "" if what else "; nothing of it is in the queue"
+                what.append(f"its folder is gone: looked for by its script's path{found}")
     done = not faults and all(state == "COMPLETING" for state in left.values())
     return Stopped(job, done, (*what, *faults))

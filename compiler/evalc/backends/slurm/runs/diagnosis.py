@@ -30,6 +30,10 @@ _DIRECTIVE = re.compile(r"#SBATCH --([a-z-]+)(?:=(.*))?")
 _GPUS = re.compile(r"gpu(?::(?P<kind>[^:]*[^:\d][^:]*))?(?::(?P<count>\d+))?")
 # What AccountingStorageEnforce may say beside what makes Slurm insist on accounts.
 _LAX = frozenset(("none", "nojobs", "nosteps"))
+# File systems, as stat calls them, that are on a disk or in the memory of one machine.
+_OF_ONE_MACHINE = frozenset(
+    ("btrfs", "ext2/ext3", "f2fs", "jfs", "overlayfs", "ramfs", "reiserfs", "tmpfs", "xfs", "zfs")
+)
 # What every job needs where it is submitted; the other programs are for the nodes.
 _ESSENTIAL = frozenset(("sbatch", "srun"))
 
@@ -67,11 +71,11 @@ class Partition:
 
 def inquiry(bundle: Path, needs: Needs) -> Inquiry:
     """The cluster's programs and partitions, and this user's accounts."""
-    script = read_template("runner/slurm_doctor.sh")
+    scripts = [read_template(f"runner/{name}.sh") for name in ("slurm_path", "slurm_doctor")]
     images = () if needs.engine == "none" else needs.images
     return Inquiry(
-        script,
-        (),
+        "\n".join(scripts),
+        tuple(needs.tools),
         partial(_judge, needs, images, asked_by(bundle)),
         tuple(("image", image) for image in images if image.startswith("/") and "$" not in image),
     )
@@ -96,10 +100,14 @@ def _judge(
     needs: Needs, images: Sequence[str], asked: Sequence[Asked], answers: Mapping[str, Ran]
 ) -> Sequence[Check]:
     checks = [*_tools(needs.tools, answers)]
+    if "login" in answers:
+        todo = "evalc reads the profile there each time; 'sbatch' in the PATH of ssh is faster"
+        checks.append(Check(Verdict.OK, f"Slurm is found by a login shell's profile: {todo}"))
     if "partitions" in answers:
         for options in asked:
             # Scripts that differ in one thing are told of the others once.
             checks += [check for check in judge(options, answers) if check not in checks]
+    checks += _folder(answers)
     for image in images:
         if "$" in image or image.startswith("./"):
             checks.append(Check(Verdict.UNSURE, f"image {image} is known only when it runs"))
@@ -109,12 +117,21 @@ def _judge(
     return checks
 
 
+def _folder(answers: Mapping[str, Ran]) -> Iterator[Check]:
+    """Whether the nodes may not have the folder of the results. Only they could tell for sure."""
+    kind = answers["kind"]
+    if kind.code == 0 and (name := kind.out.strip()) in _OF_ONE_MACHINE:
+        what = f"{answers['there'].out} is on a disk of the machine that submits ({name})"
+        todo = "unless the nodes get it from there, set execution.output_dir to one they share"
+        yield Check(Verdict.UNSURE, what, todo)
+
+
 def _tools(tools: Iterable[str], answers: Mapping[str, Ran]) -> Iterator[Check]:
     for tool in tools:
         if answers[f"tool {tool}"].code == 0:
             yield Check(Verdict.OK, f"{tool} is there")
         elif tool in _ESSENTIAL:
-            todo = "is this the cluster's login node? a 'module load' may be missing in ~/.bashrc"
+            todo = "is this the login node? a 'module load' may be missing in ~/.bash_profile there"
             yield Check(Verdict.WRONG, f"{tool} is not there", todo)
         else:
             what = f"{tool} is not on the machine that submits"

@@ -42,6 +42,7 @@ _KINDS = {
     "finished": State.COMPLETED,
 }
 _WAS_CANCELLED = re.compile(r"job \S+ was cancelled\b")
+_NOT_LAUNCHED = "JobLaunchFailure"
 # Slurm's reasons that say nothing, or that a person would not understand.
 _REASONS = {
     "None": "",
@@ -110,6 +111,7 @@ def _live(seen: Evidence, live: list[Row]) -> Sight:
     def rank(row: Row) -> int:
         return 0 if row.state in _WAITING else 1 if row.state == "COMPLETING" else 2
 
+    lost = "" if seen.there else "its folder is gone"
     row = max(live, key=rank)
     # By hand after a chain's end: a new chain, whose first attempt writes so.
     attempts = 0 if chain.closed else chain.attempts
@@ -117,9 +119,9 @@ def _live(seen: Evidence, live: list[Row]) -> Sight:
         reason = _REASONS.get(row.reason, row.reason)
         if attempts:
             reason = f"waits to go on as attempt {attempts + 1}" + (reason and f": {reason}")
-        return _sight(seen, State.PENDING, reason, attempt=attempts)
+        return _sight(seen, State.PENDING, lost or reason, attempt=attempts)
     known = any(link.job == row.id for link in chain.links.values())
-    reason = "" if row.state == "RUNNING" else f"Slurm says {row.state}"
+    reason = lost if row.state == "RUNNING" else f"Slurm says {row.state}"
     return _sight(
         seen, State.RUNNING, reason, attempt=attempts + (not known), node=row.nodes,
         began=chain.began or row.start,
@@ -155,6 +157,7 @@ def _gone(seen: Evidence, ended: list[Row]) -> Sight:
         text = f"job {job} ended ({word})" if word else f"job {job} ended"
         if word == "COMPLETED":
             text = f"job {job} ended, and left its tasks unfinished"
+        said = said or _why_not_begun(seen, job)
         return _over(seen, state, _failure(seen) or (f"{text}: {said}" if said else text))
     noted = seconds(chain.noted)
     begun = any(link.job == job for link in chain.links.values())
@@ -168,6 +171,19 @@ def _gone(seen: Evidence, ended: list[Row]) -> Sight:
         text = "nor does its accounting"
     reason = f"Slurm does not know job {job} any more, {text}; its journal does not tell its end"
     return _sight(seen, State.UNKNOWN, reason)
+
+
+def _why_not_begun(seen: Evidence, job: str) -> str:
+    """What to think of a job that Slurm could not start on its node. It says nothing else when it
+    can't open the job's log there, for which it has no place to say it."""
+    for row in (*seen.queue, *(seen.accounts or {}).values()):
+        if row.id == job and row.reason == _NOT_LAUNCHED:
+            where = f"node {row.nodes}" if row.nodes else "its node"
+            return (
+                f"it could not be started on {where} ({_NOT_LAUNCHED}); is the run's folder there? "
+                "output_dir has to be on a file system that all nodes share"
+            )
+    return ""
 
 
 def _word_of(seen: Evidence, job: str, link: Link | None, ended: list[Row]) -> str:
@@ -221,7 +237,9 @@ def _sight(
     began: float | None = None, ended: float | None = None,
 ) -> Sight:  # fmt: skip
     chain = seen.chain
-    new = (row.id for row in seen.queue if row.id not in chain.earlier.union(chain.ids))
+    new = [row.id for row in seen.queue if row.id not in chain.earlier.union(chain.ids)]
+    # In the queue they stand by their priorities.
+    new.sort(key=lambda id_: int(id_.partition("_")[0]))
     return Sight(
         state=state,
         reason=reason,

@@ -39,8 +39,9 @@ class Seen:
     it runs, with ``#`` and its number for an array's element; ``unasked`` are the words in which
     the controller could not be asked. ``unaccounted`` are the same of the accounting, which was not
     needed when ``accounts`` is None; it tells of jobs by the folder that they were submitted from
-    and by their ids. ``files`` are texts by the kind of file, the run and the task, which is empty
-    for a file of the run's own.
+    and by their ids. ``folders`` are the runs', as Slurm calls them; those of ``lost`` are not
+    there, or can't be read. ``files`` are texts by the kind of file, the run and the task, which is
+    empty for a file of the run's own.
     """
 
     submitted: int = 0
@@ -51,6 +52,7 @@ class Seen:
     accounts: dict[str, dict[str, Row]] | None = None
     folders: dict[int, str] = field(default_factory=dict)
     shared: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
     files: dict[tuple[str, int, str], str] = field(default_factory=dict)
 
 
@@ -95,6 +97,7 @@ def _take(seen: Seen, title: list[str], content: str) -> None:
         case ["run", number, how]:
             seen.folders[int(number)] = content.rstrip("\n")
             seen.shared |= {int(number)} if how == "shared" else set()
+            seen.lost |= {int(number)} if how == "gone" else set()
         case [kind, number, *task]:
             seen.files[kind, int(number), "".join(task)] = content
 
@@ -122,6 +125,8 @@ def _words(content: str, code: str, command: str) -> str:
     """A command's last words, without its name."""
     if code == "124":
         return f"{command} did not answer in 20 s"
+    if code == "127":
+        return f"{command} is not in PATH there"
     lines = [line for line in content.split("\n") if line.strip()] or [f"it ended with {code}"]
     return re.sub(r"^\w+: (error: )?", "", lines[0])
 

@@ -1,0 +1,38 @@
+"""The backend for NVIDIA DGX Cloud Lepton: JSON of jobs and endpoints, and what submits it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evalc.resources import read_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from evalc.backends.base import Emission
+    from evalc.errors import Problem
+    from evalc.plan import Plan
+
+
+class LeptonBackend:
+    """See :class:`evalc.backends.base.Backend`."""
+
+    name = "lepton"
+    description = "a job for each task and endpoints for the model, as JSON, on DGX Cloud Lepton"
+
+    def execution_schema(self) -> Mapping[str, Any]:
+        return read_schema("execution.lepton")
+
+    def config_groups(self) -> Path | None:
+        return None
+
+    def check(self, plan: Plan) -> Iterable[Problem]:
+        from evalc.backends.lepton.check import check
+
+        return check(plan)
+
+    def emit(self, plan: Plan) -> Emission:
+        from evalc.backends.lepton.emit import emit
+
+        return emit(plan)
