@@ -112,7 +112,7 @@ class Lepton:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line.startswith(("{", "[", "null", '"')):
-            pytest.fail(f"{do}: the server has ended\n{line}{self._process.stdout.read()}")
+            pytest.fail(f"{do}: the server has ended, or said: {line}")
         return json.loads(line)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evalc.bundle import Bundle
 
 OF_ALL = {
+    "lepton.json",
     "manifest.json",
     "plan.json",
     "config.yaml",
@@ -33,7 +34,8 @@ OF_ALL = {
 }
 # Lines that tell how many tasks there are, what they need together, which is the first, or digests.
 COUNTS = re.compile(
-    r"[0-9] (tasks?|jobs?)\b|--array=|sha256|\"digest\": |^-cd \S+ && sbatch |^-curl .* -d @|removes the endpoint\.|^-_(secrets|needs)=|\"secrets\": \[\]"
+    r"[0-9] (tasks?|jobs?)\b|--array=|sha256|^-cd \S+ && sbatch |^-_(secrets|needs)=|\"secrets\": \[\]"
+    r"|^-  \"digest\": |^-curl -fsS -X POST |removes the endpoint"
 )
 TASK = """\
     - name: added

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from evalc.backends.base import Backend, Needs
@@ -178,8 +178,23 @@ class Inquiry:
     files: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What a run has written outside of its folder.
+
+    ``places`` are folders on its host, each with the path in the run's folder that it stands for.
+    ``missing`` says, in words, what can't be got at from there, and where it is.
+    """
+
+    places: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+
+
 class Runs(Protocol):
-    """How runs of a backend are started, followed and stopped. Stateless."""
+    """How runs of a backend are started, followed and stopped. Stateless.
+
+    All that is known of a run is in its folder, on its host; else it is a :class:`Remote`, too.
+    """
 
     def checks(self, bundle: Path, needs: Needs) -> Inquiry:
         """What has to be there for the bundle in this folder, beside what every bundle needs."""
@@ -220,6 +235,34 @@ class Runs(Protocol):
 
         ``what`` is ``client`` (the harness), ``server``, or ``job`` (the script's own words).
         """
+
+
+class Remote(Runs, Protocol):
+    """Runs of which a platform keeps what others have in the run's folder.
+
+    That folder is on this machine, and no other host can be named. ``where`` is what people call
+    the platform.
+    """
+
+    where: str
+
+    def told(
+        self, host: Host, run: Run, job: str, what: str, *, tail: int, follow: bool
+    ) -> Iterator[bytes]:
+        """A log of a job, in the place of :meth:`Runs.logs`: the last ``tail`` lines (0: all), and
+        with ``follow`` what is added to them, until it ends.
+
+        ``what`` is as there. Nothing when there is no such log. Raises :class:`Unreachable`.
+        """
+
+    def elsewhere(self, host: Host, run: Run) -> Elsewhere:
+        """Where results and logs are that are not in the run's folder. Raises
+        :class:`Unreachable`."""
+
+
+def remote_of(runs: Runs) -> Remote | None:
+    """The same, where it has what :class:`Remote` has beside :class:`Runs`; else None."""
+    return cast("Remote", runs) if getattr(runs, "where", None) else None
 
 
 def whole_number(text: str) -> int | None:

@@ -77,6 +77,10 @@ RESERVED_IDS = frozenset(
         "submit_all.sh",
     )
 )
+# Keys of execution whose meaning stands in the whole plan: see evalc.plan.airgap.
+_AIRGAP = ("image_mirror", "offline")
+# Keys of execution that the plan has places of its own for.
+_ELSEWHERE = frozenset(("type", "output_dir", "memory_limit", "cpus", "sharing", *_AIRGAP))
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE
 )
@@ -90,8 +94,6 @@ _USUAL_PATHS = {
 }
 _BY_NAME = "an endpoint of the type lepton is found by it"
 _SETTINGS = "nemo_evaluator_config"
-# Keys of execution whose meaning stands in the plan itself: see evalc.plan.airgap.
-_AIRGAP = ("image_mirror", "offline")
 # The load balancer's port where the config does not say.
 _PROXY_PORT = 5009
 
@@ -153,9 +155,7 @@ class _Lowering(Reader):
                 **{
                     key: value
                     for key, value in (execution.plain() if execution else {}).items()
-                    if key
-                    not in ("type", "output_dir", "memory_limit", "cpus", "sharing", *_AIRGAP)
-                    and not key.startswith("x-")
+                    if key not in _ELSEWHERE and not key.startswith("x-")
                 },
                 **(self._of_lepton() if self.on_lepton else {}),
             },

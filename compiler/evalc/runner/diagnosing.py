@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evalc.backends.running import Check, Ran, Unreachable, Verdict
+from evalc.backends.running import Check, Ran, Unreachable, Verdict, remote_of
 from evalc.bundle.model import PLAN
 from evalc.errors import EvalcError, UsageError
 from evalc.resources import read_template
@@ -88,7 +88,9 @@ def of_bundle(bundle: StoredBundle, *, to: str | None, environ: Mapping[str, str
     except Unreachable as error:
         lost = Check(Verdict.WRONG, f"{error.host} can't be reached: {error.why}")
         return Diagnosis((lost, *here), reached=False)
-    reached = f"{host.name} can be reached" if remote else "jobs run on this machine"
+    platform = remote_of(runs)
+    where = platform.where if platform is not None else "this machine"
+    reached = f"{host.name} can be reached" if remote else f"jobs run on {where}"
     return Diagnosis(
         (
             Check(Verdict.OK, reached),

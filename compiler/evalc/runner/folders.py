@@ -177,6 +177,21 @@ class Fetched:
     missing: tuple[str, ...] = ()
     said: str = ""
 
+    def with_part(self, part: Fetched, into: str) -> Fetched:
+        """Both, as one: what came into the folder ``into`` of this one's target, too."""
+
+        def named(paths: Sequence[str]) -> Iterator[str]:
+            return (f"{into}/{path}" for path in paths)
+
+        return Fetched(
+            files=tuple(sorted({*self.files, *named(part.files)})),
+            size=self.size + part.size,
+            unchanged=self.unchanged + part.unchanged,
+            refused=(*self.refused, *named(part.refused)),
+            missing=(*self.missing, *named(part.missing)),
+            said=self.said + part.said,
+        )
+
 
 def upload(host: Host, bundle_dir: Path, folder: str, private: Mapping[str, bytes]) -> Uploaded:
     """Brings the bundle in ``bundle_dir`` to a new ``folder`` on the host, all of it or nothing.

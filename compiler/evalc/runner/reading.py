@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalc.backends.running import Unreachable
+from evalc.backends.running import Elsewhere, Unreachable, remote_of
 from evalc.errors import UsageError
 from evalc.runner import folders
 from evalc.runner.reaching import HostLost, host_of, runs_for
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from evalc.backends.running import Remote
     from evalc.runner.database import Invocation
 
 _CHUNK = 1 << 16
@@ -54,6 +56,10 @@ def follow_logs(
     Raises :class:`~evalc.runner.reaching.HostLost`.
     """
     runs = runs_for(invocation.backend)
+    remote = remote_of(runs)
+    if remote is not None:
+        yield from _told(remote, invocation, jobs, what, tail=tail, follow=follow)
+        return
     # Jobs may share a log.
     patterns = dict.fromkeys(
         pattern for job in jobs for pattern in runs.logs(invocation.run, job, what)
@@ -63,6 +69,32 @@ def follow_logs(
         with host_of(invocation).stream(_TAIL, *arguments, held=follow) as session:
             while piece := session.read(_CHUNK):
                 yield piece
+    except Unreachable as error:
+        raise HostLost(invocation.id, error) from None
+
+
+def _told(
+    remote: Remote,
+    invocation: Invocation,
+    jobs: Sequence[str],
+    what: str,
+    *,
+    tail: int,
+    follow: bool,
+) -> Iterator[bytes]:
+    """The same, from where a platform keeps them; named, where there are several."""
+    if follow and len(jobs) > 1:
+        raise UsageError(
+            "the logs of several jobs can't be followed at once here",
+            f"name one: {invocation.id}.NUMBER",
+        )
+    try:
+        host = host_of(invocation)
+        for job in jobs:
+            title = f"==> {job} <==\n".encode() if len(jobs) > 1 else b""
+            for piece in remote.told(host, invocation.run, job, what, tail=tail, follow=follow):
+                yield title + piece
+                title = b""
     except Unreachable as error:
         raise HostLost(invocation.id, error) from None
 
@@ -79,10 +111,19 @@ def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fe
     except OSError as error:
         raise UsageError(f"can't write {target}: {error.strerror or error}") from None
     patterns = (*folders.RESULTS, *(folders.LOGS if logs else ()))
+    # The same in a task's folder.
+    inside = tuple(one.removeprefix("*/") for one in patterns if one.startswith("*/"))
+    remote = remote_of(runs_for(invocation.backend))
     try:
-        return folders.fetch(host_of(invocation), invocation.folder, target, *patterns)
+        host = host_of(invocation)
+        other = remote.elsewhere(host, invocation.run) if remote is not None else Elsewhere()
+        fetched = folders.fetch(host, invocation.folder, target, *patterns)
+        for place, into in other.places:
+            part = folders.fetch(host, place, target / into, *inside)
+            fetched = fetched.with_part(part, into)
     except Unreachable as error:
         raise HostLost(invocation.id, error) from None
+    return replace(fetched, missing=(*fetched.missing, *other.missing))
 
 
 def _claim(target: Path, invocation: str) -> None:

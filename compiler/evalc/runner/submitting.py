@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from evalc.backends.running import Unreachable
+from evalc.backends.running import Unreachable, remote_of
 from evalc.bundle.read import secrets_of
-from evalc.errors import EvalcError
+from evalc.errors import EvalcError, UsageError
 from evalc.runner import folders
 from evalc.runner.database import Submission
 from evalc.runner.reaching import (
@@ -131,10 +131,14 @@ def submit(
     """Submits a bundle; what became of it, as the database now has it.
 
     ``to`` is ``[USER@]HOST`` in the place of the config's ``hostname``. Raises, before anything is
-    done, :class:`EditedBundle`, :class:`MissingSecrets` and :class:`NoRunner`; and
-    :class:`Interrupted` when the host is lost in the middle.
+    done, :class:`EditedBundle`, :class:`MissingSecrets`, :class:`NoRunner` and
+    :class:`~evalc.errors.UsageError`; and :class:`Interrupted` when the host is lost in the middle.
     """
     runs, secrets = check(bundle, allow_edited=allow_edited, environ=environ)
+    if to is not None and remote_of(runs) is not None:
+        raise UsageError(
+            f"bundles for '{bundle.backend}' are submitted from this machine", "leave out --host"
+        )
     hostname, username = address_of(bundle.options, to, environ)
     key = text_of(bundle.options.get("ssh_key_path"), environ)
     host = connect(hostname, username, key)

@@ -128,8 +128,10 @@ class Container:
 
     def kill(self) -> None:
         """Ends all of it at once."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # Once it has been waited for, the number may be another process's.
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._reader.join(5)
 

@@ -22,6 +22,7 @@ ends, all that runs is ended, and FOLDER is removed.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import threading
@@ -223,6 +224,9 @@ class Orders:
 def main() -> None:
     """See the module."""
     folder, path = Path(sys.argv[1]), sys.argv[2]
+    # What is said of a connection that a client broke must not stand among the answers.
+    with (folder / "server.log").open("wb") as log:
+        os.dup2(log.fileno(), sys.stderr.fileno())
     world = Workspace(folder, WORKSPACE, path)
     server = Server(world)
     orders = Orders(server)

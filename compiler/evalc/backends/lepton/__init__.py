@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalc.backends.base import Emission
+    from evalc.backends.running import Runs
     from evalc.errors import Problem
     from evalc.plan import Plan
 
@@ -36,3 +37,10 @@ class LeptonBackend:
         from evalc.backends.lepton.emit import emit
 
         return emit(plan)
+
+    def runs(self) -> Runs:
+        """How bundles are submitted and followed. Raises
+        :class:`~evalc.backends.lepton.runs.platform.ClientMissing`."""
+        from evalc.backends.lepton.runs import LeptonRuns
+
+        return LeptonRuns()

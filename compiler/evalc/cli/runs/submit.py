@@ -248,11 +248,16 @@ def _submitted_text(invocation: Invocation) -> str:
         )
         for job in invocation.jobs
     ]
+    from evalc.backends.running import remote_of
+    from evalc.runner.reaching import runs_for
+
+    remote = remote_of(runs_for(invocation.backend))
     where = f"{invocation.hostname}:" if invocation.hostname else ""
+    host = invocation.hostname or ("this machine" if remote is None else remote.where)
     return (
-        f"{invocation.id}: {invocation.name} on {invocation.hostname or 'this machine'}\n"
+        f"{invocation.id}: {invocation.name} on {host}\n"
         f"{columns(rows)}\n"
-        f"results: {where}{invocation.folder}\n"
+        f"{'results' if remote is None else 'folder'}: {where}{invocation.folder}\n"
         f"next: evalc status {invocation.id} --watch | logs | kill | fetch"
     )
 
