@@ -30,19 +30,24 @@ evalc_main() {
   evalc_ask_queue
   for _folder in "$@"; do
     # What lies beside the bundles when none was named.
-    if [ ! -f "$_folder/submit_all.sh" ] && [ ! -f "$_folder/run_all.sh" ]; then
+    if [ ! -f "$_folder/manifest.json" ]; then
       case $_folder in "$_top"/*) continue ;; esac
       printf '[status] %s holds no bundle\n' "$_folder" >&2
       exit 2
     fi
     _found=1
+    if [ ! -f "$_folder/lib/slurm.sh" ] && [ ! -f "$_folder/run_all.sh" ]; then
+      printf '[status] %s is neither for Slurm nor for this machine; evalc status tells of it\n' "${_folder%/}" >&2
+      _worst=4
+      continue
+    fi
     evalc_bundle "$_folder"
   done
   if [ -z "$_found" ]; then
     printf '[status] there is no bundle in %s\n' "$_top" >&2
     exit 2
   fi
-  evalc_table
+  [ ${#_rows[@]} -eq 0 ] || evalc_table
   exit "$_worst"
 }
 
@@ -67,7 +72,7 @@ evalc_bundle() {
   local _here _name _how=local _file=run_all.sh _line _in='' _ids=() _index _id
   _here=$(cd -P -- "$1" && pwd) || return 0
   _name=${_here##*/}
-  [ ! -f "$_here/submit_all.sh" ] || _how=tasks _file=submit_all.sh
+  [ ! -f "$_here/lib/slurm.sh" ] || _how=tasks _file=submit_all.sh
   while IFS= read -r _line; do
     case $_in$_line in
       _how=*) _how=${_line#_how=} ;;

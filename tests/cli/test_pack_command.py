@@ -144,7 +144,7 @@ def test_an_edited_bundle_is_not_packed_unasked(evalc: Run) -> None:
         (["-o", "a.zip"], "'a.zip' can't name the archive"),
         (["-o", ".tar.gz"], "'.tar.gz' can't name the archive"),
         (["-o", "--a.tgz"], "'--a.tgz' can't name the archive"),
-        ([str(GOLDEN / "slurm_vllm"), "-o", "a.tgz"], "would be called 'slurm_vllm'"),
+        ([str(GOLDEN / "slurm_vllm"), "-o", "a.tgz"], "two bundles are called 'slurm_vllm'"),
         (["missing", "-o", "a.tgz"], "missing is no folder with a bundle"),
     ],
 )
@@ -152,6 +152,15 @@ def test_wrong_usage(evalc: Run, arguments: list[str], said: str) -> None:
     result = evalc("pack", GOLDEN / "slurm_vllm", *arguments)
     assert (result.code, result.out) == (2, "")
     assert said in result.err
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/x", "verify.sh", ""])
+def test_no_bundle_leads_out_of_the_archive(evalc: Run, name: str) -> None:
+    shutil.copytree(GOLDEN / "slurm_vllm", "odd")
+    manifest = Path("odd/manifest.json")
+    manifest.write_text(manifest.read_text().replace('"name": "slurm_vllm"', f'"name": "{name}"'))
+    result = evalc("pack", "odd", "-o", "a.tgz")
+    assert (result.code, result.err) == (2, f"error: {name!r} can't name a folder of the archive\n")
 
 
 # status.sh, whose words for what Slurm says are its own: with a stand-in for squeue.
@@ -253,6 +262,16 @@ def test_all_bundles_by_default_and_none_elsewhere(bash: Run, unpacked: Path) ->
     assert (ran.returncode, ran.stderr) == (2, "[status] /tmp holds no bundle\n")
     ran = bash(unpacked / "status.sh", "--frob")
     assert (ran.returncode, ran.stdout) == (2, "")
+
+
+def test_a_bundle_for_another_backend_is_named(evalc: Run, bash: Run) -> None:
+    evalc("pack", *golden("lepton_vllm", "slurm_vllm"), "-o", "two.tgz")
+    subprocess.run(["tar", "xzf", "two.tgz"], check=True)
+    ran = bash("two/status.sh")
+    assert ran.returncode == 4
+    assert re.fullmatch(r"\[status\] \S+/lepton_vllm is neither for Slurm .*\n", ran.stderr)
+    assert len(ran.stdout.splitlines()) == 3
+    assert bash("two/status.sh", "two/lepton_vllm").stdout == ""
 
 
 def test_a_bundle_for_this_machine(evalc: Run, bash: Run, good: Path) -> None:

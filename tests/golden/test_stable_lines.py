@@ -30,6 +30,7 @@ OF_ALL = {
     "submit_all.sh",
     "sbatch_all.sh",
     "sbatch_array.sh",
+    "lepton.json",
 }
 # Lines that tell how many tasks there are, what they need together, which is the first, or digests.
 COUNTS = re.compile(

@@ -28,6 +28,8 @@ PAGES = sorted(template_dir().glob("*/*.md.j2"))
 LIBRARIES = sorted((template_dir() / "lib").iterdir())
 # What the runner sends to hosts: linted as all shell is, and nowhere near a user's variables.
 RUNNER = sorted((template_dir() / "runner").iterdir())
+# What lies beside the bundles in a pack, run by people: the same.
+PACK = sorted((template_dir() / "pack").glob("*.sh"))
 
 # All that may be put into a script without quotes. Each is made by evalc or has been checked: a
 # variable's name, a command that command_line() has quoted, an option that sbatch_value() has,
@@ -147,7 +149,7 @@ def test_templates_are_whole(path: Path) -> None:
 
 def test_every_file_is_looked_at() -> None:
     there = {path for path in template_dir().rglob("*") if path.is_file()}
-    assert there == {*SCRIPTS, *PAGES, *LIBRARIES, *RUNNER}
+    assert there == {*SCRIPTS, *PAGES, *LIBRARIES, *RUNNER, *PACK}
 
 
 # The static libraries. Scripts give users' variables their own names, so that no variable of ours

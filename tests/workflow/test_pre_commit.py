@@ -38,7 +38,14 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]
     """The text of a ``.pre-commit-config.yaml``, and the environment of pre-commit."""
     evalc, home = (tmp_path_factory.mktemp(name) for name in ("evalc", "home"))
     text = HOOKS.format(evalc=evalc, rev=snapshot(evalc))
-    return text, {**without_settings(), "PRE_COMMIT_HOME": str(home), "PRE_COMMIT_COLOR": "never"}
+    return text, {
+        **without_settings(),
+        "PRE_COMMIT_HOME": str(home),
+        "PRE_COMMIT_COLOR": "never",
+        # It would look for newer wheels of pip's by a process that outlives it.
+        "VIRTUALENV_NO_PERIODIC_UPDATE": "1",
+        "VIRTUALENV_OVERRIDE_APP_DATA": str(home / "virtualenv"),
+    }
 
 
 @pytest.fixture

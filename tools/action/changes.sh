@@ -67,8 +67,13 @@ fi
 {
   printf '<!-- evalc diff -->\n'
   [ "$changed" = true ] || printf 'No bundle has changed.\n'
-  head -c "$longest" "$work/told"
-  [ "$(wc -c <"$work/told")" -le "$longest" ] || printf '\n\n… and more.\n'
+  room=$longest
+  while IFS= read -r line; do
+    # By whole lines, so that no character is cut.
+    room=$((room - ${#line} - 1))
+    [ "$room" -ge 0 ] || { printf '\n… and more.\n' && break; }
+    printf '%s\n' "$line"
+  done <"$work/told"
 } >"$work/changes.md"
 
 cat "$work/changes.md" >>"$GITHUB_STEP_SUMMARY"

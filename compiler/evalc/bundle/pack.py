@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shlex
 import struct
 import tarfile
 import tempfile
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
     from evalc.bundle.read import StoredBundle
 
-# What lies beside the bundles in a pack; none of these can be a bundle's name.
-OWN = ("README.md", "SHA256SUMS", "PROGRAMS", "status.sh", "verify.sh")
+# What lies beside the bundles in a pack, and what leads out of it: no names of bundles.
+_TAKEN = ("README.md", "SHA256SUMS", "PROGRAMS", "status.sh", "verify.sh", "", ".", "..")
 # 1980-01-01: old versions of tar warn of files from 1970.
 _TIME = 315_532_800
 # Of a stored block, in bytes.
@@ -84,11 +85,10 @@ def pack(bundles: Sequence[StoredBundle], name: str, *, allow_edited: bool) -> P
     for bundle in bundles:
         if bundle.edited and not allow_edited:
             raise EditedForPack(bundle.path, bundle.edited)
-        if bundle.name in OWN or any(path.startswith(f"{bundle.name}/") for path in files):
-            raise UsageError(
-                f"two things in the archive would be called '{bundle.name}'",
-                "pack them apart, or rename the config",
-            )
+        if bundle.name in _TAKEN or "/" in bundle.name:
+            raise UsageError(f"{bundle.name!r} can't name a folder of the archive")
+        if any(path.startswith(f"{bundle.name}/") for path in files):
+            raise UsageError(f"two bundles are called '{bundle.name}'", "pack them apart")
         files |= {f"{bundle.name}/{path}": file for path, file in _files(bundle)}
     files["README.md"] = File(_readme(bundles, name).encode())
     for script in ("status.sh", "verify.sh"):
@@ -118,7 +118,10 @@ def _readme(bundles: Sequence[StoredBundle], name: str) -> str:
         .render(
             name=name,
             version=__version__,
-            bundles=bundles,
+            bundles=[
+                (bundle, f"cd {shlex.quote(bundle.name)} && {bundle.run_hint}")
+                for bundle in bundles
+            ],
             tools=united("tools"),
             images=united("images"),
             secrets=united("secrets"),

@@ -33,8 +33,6 @@ OFFLINE = {
     "TRANSFORMERS_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
 }
-# Keys of execution that are read here; what they mean stands in the plan itself.
-KEYS = ("image_mirror", "offline")
 # Stands for every image that no other key is for.
 ANY = "*"
 _MIRROR = ("execution", "image_mirror")

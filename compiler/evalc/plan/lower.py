@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from evalc import catalog
 from evalc.errors import ConfigError, Problem, did_you_mean
-from evalc.plan import airgap, auxiliary
+from evalc.plan import auxiliary
 from evalc.plan.env import name_fault
 from evalc.plan.files import bundled_files
 from evalc.plan.gpus import gpus_in_gres
@@ -78,9 +78,11 @@ RESERVED_IDS = frozenset(
         "submit_all.sh",
     )
 )
+# Keys of execution whose meaning stands in the whole plan: see evalc.plan.airgap.
+_AIRGAP = ("image_mirror", "offline")
 # Keys of execution that the plan has places of its own for.
 _ELSEWHERE = frozenset(
-    ("type", "output_dir", "memory_limit", "cpus", "sharing", "pin_images", *airgap.KEYS)
+    ("type", "output_dir", "memory_limit", "cpus", "sharing", "pin_images", *_AIRGAP)
 )
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE
@@ -113,8 +115,11 @@ def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> 
     if lowering.flag("execution", "pin_images"):
         plan, unpinned = pinned(plan)
         lowering.problems += unpinned
-    # After that: a mirror has the same digests by other names.
-    plan = airgap.for_airgap(plan, lowering)
+    if any(lowering.node("execution", key) for key in _AIRGAP):
+        from evalc.plan.airgap import for_airgap  # noqa: PLC0415 - most clusters have a network
+
+        # After the digests: a mirror has the same by other names.
+        plan = for_airgap(plan, lowering)
     # What several parts of the plan read (the top-level env_vars) is reported once.
     problems = tuple(dict.fromkeys(lowering.problems))
     if any(problem.severity == "error" for problem in problems):
