@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from backends.lepton.desk import Terminal
-from backends.lepton.lab import SERVER, TARGET, config
+from backends.lepton.lab import SERVER, TARGET, VOLUME, config
 from waiting import wait_for
 
 if TYPE_CHECKING:
@@ -90,6 +90,51 @@ def test_results_out_of_reach(terminal: Terminal) -> None:
     assert f"/workspace/{run['invocation']}/alpha" in told.stderr
     # What the log has is better than nothing.
     assert "0.42\n" in (terminal.folder / "here/alpha/logs/job.log").read_text()
+    assert "0 files" in terminal("fetch", run["invocation"], "--to", "here", code=1).stdout
+
+
+def test_results_through_the_log(terminal: Terminal) -> None:
+    say = 'printf "%s\\n" "results: {tasks: {t: {metrics: {m: {scores: {s: {value: 0.42}}}}}}}"'
+    command = f'{say} >"$RESULTS_DIR/results.yml"; echo "{{}}" >"$RESULTS_DIR/more.json"; echo seen'
+    failing = {**TASK, "name": "beta", "command": "exit 3"}
+    terminal.config(config({**TASK, "command": command}, failing, **HOSTED))
+    terminal.env["EVALC_LEPTON_RESULTS"] = "/nowhere/at/all"
+    terminal("run", "suite.yaml", "--wait", code=1)
+    (run,) = terminal.runs()
+    told = terminal("fetch", run["invocation"], "--to", "here", code=1)
+    assert "alpha: all else is in /workspace/" in told.stderr
+    assert "beta: its results are in /workspace/" in told.stderr
+    here = terminal.folder / "here"
+    assert yaml.safe_load((here / "alpha/artifacts/results.yml").read_text())["results"]
+    assert (here / "alpha/artifacts/more.json").read_text() == "{}\n"
+    codes = [(here / name / "logs/stage.exit").read_text().split()[1] for name in ("alpha", "beta")]
+    assert codes == ["0", "3"]
+    assert not (here / "beta/artifacts").exists()
+    assert "0.42" in terminal("report", str(here), code=None).stdout
+    # People see the rest of the log, and where the volume can be read, that counts.
+    shown = terminal("logs", f"{run['invocation']}.1", "--job", "--tail", "1").stdout
+    assert shown.startswith("[alpha] finished in")
+    terminal.env["EVALC_LEPTON_RESULTS"] = str(terminal.lepton.volume(VOLUME, "/runs"))
+    terminal("fetch", run["invocation"], "--to", "here")
+    # The log that the platform has kept of a job that is gone is as good.
+    terminal.env["EVALC_LEPTON_RESULTS"] = "/nowhere/at/all"
+    terminal.lepton.move_clock(300_000)
+    terminal("fetch", run["invocation"], "--to", "there", code=1)
+    assert (terminal.folder / "there/alpha/artifacts/results.yml").is_file()
+
+
+def test_a_job_that_goes_on_has_no_results_yet(terminal: Terminal) -> None:
+    wait = 'if mkdir "$RESULTS_DIR/x"; then exit 3; fi; sleep 60'
+    terminal.config(config({**TASK, "command": wait}, **HOSTED))
+    terminal.env["EVALC_LEPTON_RESULTS"] = "/nowhere/at/all"
+    terminal("run", "suite.yaml", "--wait", code=1)
+    (run,) = terminal.runs()
+    terminal("fetch", run["invocation"], "--to", "here", code=1)
+    assert " 3 the harness failed" in (terminal.folder / "here/alpha/logs/stage.exit").read_text()
+    terminal("resume", run["invocation"])
+    wait_for(lambda: "Running" in terminal.lepton.states())
+    terminal("fetch", run["invocation"], "--to", "there", code=1)
+    assert not (terminal.folder / "there/alpha/logs/stage.exit").exists()
 
 
 def test_no_other_host(terminal: Terminal) -> None:
