@@ -100,6 +100,11 @@ def _told(
         raise HostLost(invocation.id, error) from None
 
 
+def has_all_in_folder(invocation: Invocation) -> bool:
+    """Whether nothing of a run's results is kept elsewhere than in its folder."""
+    return remote_of(runs_for(invocation.backend)) is None
+
+
 def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fetched:
     """Brings a run's results, and its logs, into the folder ``target``.
 

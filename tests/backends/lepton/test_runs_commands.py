@@ -111,6 +111,7 @@ def test_results_through_the_log(terminal: Terminal) -> None:
     assert codes == ["0", "3"]
     assert not (here / "beta/artifacts").exists()
     assert "0.42" in terminal("report", str(here), code=None).stdout
+    assert "0.42" in terminal("report", run["invocation"], code=None).stdout
     # People see the rest of the log, and where the volume can be read, that counts.
     shown = terminal("logs", f"{run['invocation']}.1", "--job", "--tail", "1").stdout
     assert shown.startswith("[alpha] finished in")
@@ -121,6 +122,21 @@ def test_results_through_the_log(terminal: Terminal) -> None:
     terminal.lepton.move_clock(300_000)
     terminal("fetch", run["invocation"], "--to", "there", code=1)
     assert (terminal.folder / "there/alpha/artifacts/results.yml").is_file()
+
+
+def test_two_logs_are_followed_at_once(terminal: Terminal) -> None:
+    command = 'for n in 1 2 3; do echo "$0 $n" >&2; sleep 0.4; done'
+    names = ("alpha", "beta")
+    made = [{**TASK, "name": name, "command": command.replace("$0", name)} for name in names]
+    terminal.config(config(*made, **HOSTED))
+    terminal("run", "suite.yaml")
+    (run,) = terminal.runs()
+    wait_for(lambda: set(terminal.lepton.states()) == {"Running"})
+    told = terminal("logs", run["invocation"], "--job", "--follow", "--tail", "0").stdout
+    for name in names:
+        assert f"==> {name} <==\n" in told
+        assert all(f"\n{name} {number}\n" in told for number in (1, 2, 3)), told
+    assert "::evalc" not in told
 
 
 def test_a_job_that_goes_on_has_no_results_yet(terminal: Terminal) -> None:
