@@ -259,7 +259,7 @@ class _Check:
             )
             yield CannotCarry(why=why, location=self.at(*_ENDPOINT, *place))
         for index, token in enumerate(own.get("api_tokens") or ()):
-            if "value" not in token and not token.get("value_from"):
+            if token.get("value") is None and not token.get("value_from"):
                 yield NotGiven(
                     key=f"{_key((*_ENDPOINT, 'api_tokens'))}[{index}].value_from.token_name_ref",
                     because="it names the token",
