@@ -40,8 +40,6 @@ def gather(folder: RunFolder) -> Elsewhere:
         place = folder.stored(job)
         if place is not None and place.is_dir():
             places.append((str(place), job.folder))
-        elif place is not None:
-            missing.append(f"{job.id}: there is nothing in {place}")
         else:
             unread.append(job)
     told: dict[str, Left | None] = {}
@@ -51,13 +49,13 @@ def gather(folder: RunFolder) -> Elsewhere:
             told.update(_bring(folder, unread))
     for job in unread:
         left = told.get(job.id)
-        missing.append(_where(job, left))
+        missing.append(_where(job, left, folder.stored(job)))
         if left is not None:
             places.append((str(_place(folder, job)), job.folder))
     return Elsewhere(tuple(places), tuple(missing))
 
 
-def _where(job: JobPlan, left: Left | None) -> str:
+def _where(job: JobPlan, left: Left | None, place: Path | None) -> str:
     log = f"{job.folder}/logs/job.log is the job's log"
     if left is not None and len(left.files) > 1:
         log += ", from which its results were taken"
@@ -67,6 +65,9 @@ def _where(job: JobPlan, left: Left | None) -> str:
         log += f" ({', '.join(left.over)}: too large for it)"
     if not job.results:
         return f"{job.id}: it had no volume to keep results on; {log}"
+    if place is not None:
+        # That may be no volume, but a folder of this machine's that has the same name.
+        return f"{job.id}: there is nothing in {place}; {log}"
     what = "all else is" if left is not None and len(left.files) > 1 else "its results are"
     return (
         f"{job.id}: {what} in {job.results} on the volume, as the job sees it ({STORAGE} "
