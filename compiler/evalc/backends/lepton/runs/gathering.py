@@ -4,7 +4,6 @@ they are small, in the jobs' logs."""
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from evalc.backends.lepton.runs.folder import STORAGE
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 # Where what a log told is kept, in a job's folder: it is no part of the bundle.
 _TOLD = "told"
+# And the log itself.
+_LOG = "logs/job.log"
 # How far from a log's end results are looked for, in lines; they are less than a hundred.
 _LINES = 5000
 
@@ -45,34 +46,43 @@ def gather(folder: RunFolder) -> Elsewhere:
     told: dict[str, Left | None] = {}
     if unread:
         # What there is is fetched all the same.
-        with suppress(Unreachable, EvalcError, OSError):
+        try:
             told.update(_bring(folder, unread))
+        except (Unreachable, EvalcError, OSError) as error:
+            missing.append(f"the jobs' logs: {error}")
     for job in unread:
         left = told.get(job.id)
-        missing.append(_where(job, left, folder.stored(job)))
+        missing.append(_where(folder, job, left))
         if left is not None:
             places.append((str(_place(folder, job)), job.folder))
     return Elsewhere(tuple(places), tuple(missing))
 
 
-def _where(job: JobPlan, left: Left | None, place: Path | None) -> str:
-    log = f"{job.folder}/logs/job.log is the job's log"
-    if left is not None and len(left.files) > 1:
-        log += ", from which its results were taken"
-    elif left is not None:
-        log += ", which tells how it ended and holds no results"
-    if left is not None and left.over:
-        log += f" ({', '.join(left.over)}: too large for it)"
+def _where(folder: RunFolder, job: JobPlan, left: Left | None) -> str:
+    """What of a job is not here, and where it is, in words."""
+    log = (folder.path / job.folder / _LOG).is_file()
+    if not log and not folder.told(job).ids:
+        return f"{job.id}: there is nothing, since no job of it is known"
+    has_results = left is not None and len(left.files) > 1
+    what = "all else" if has_results else "its results"
+    place = folder.stored(job)
     if not job.results:
-        return f"{job.id}: it had no volume to keep results on; {log}"
-    if place is not None:
+        text = f"{job.id}: it had no volume to keep {what} on"
+    elif place is not None:
         # That may be no volume, but a folder of this machine's that has the same name.
-        return f"{job.id}: there is nothing in {place}; {log}"
-    what = "all else is" if left is not None and len(left.files) > 1 else "its results are"
-    return (
-        f"{job.id}: {what} in {job.results} on the volume, as the job sees it ({STORAGE} "
-        f"names the folder here that has the volume's results); {log}"
-    )
+        text = f"{job.id}: there is nothing in {place}"
+    else:
+        text = (
+            f"{job.id}: {what} {'is' if has_results else 'are'} in {job.results} on the volume, as "
+            f"the job sees it ({STORAGE} names the folder here that has the volume's results)"
+        )
+    if log:
+        text += f"; {job.folder}/{_LOG} is the job's log"
+    if has_results:
+        text += ", from which its results were taken"
+    if left is not None and left.over:
+        text += f" ({', '.join(left.over)}: too large for it)"
+    return text
 
 
 def _bring(folder: RunFolder, jobs: Sequence[JobPlan]) -> Iterator[tuple[str, Left | None]]:
@@ -92,7 +102,7 @@ def _bring_one(
     if ids:
         log = as_it_is(platform, ids[-1])
         if log:
-            _write(folder.path / job.folder / "logs" / "job.log", log)
+            _write(folder.path / job.folder / _LOG, log)
         # While it runs, what an earlier attempt left may be what it sets aside.
         if not any(map(is_live, ours)):
             left = last_left(log, job.id, job.digest) or _earlier(platform, job, ids)
