@@ -163,6 +163,16 @@ def test_no_other_host(terminal: Terminal) -> None:
     assert terminal.runs() == []
 
 
+def test_no_run_without_a_login(terminal: Terminal) -> None:
+    terminal.config(served())
+    for name in ("LEPTON_WORKSPACE_ID", "LEPTON_WORKSPACE_TOKEN"):
+        terminal.env.pop(name)
+    told = terminal("run", "suite.yaml", code=1)
+    assert "not logged in" in told.stderr
+    assert "lep login" in told.stderr
+    assert terminal.runs() == []
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
