@@ -163,17 +163,17 @@ evalc_out_of_memory() {
 # evalc_all_main ARGUMENT...: what run_all.sh does. It defined _tasks, _jobs, _needs and, when the
 # tasks share servers, _services.
 evalc_all_main() {
-  local _id
+  local _id _named=()
   while [ $# -gt 0 ]; do
     case $1 in
       --force) _again=(--force) ;;
       --jobs | --only)
         [ $# -gt 1 ] || evalc_die "$_EXIT_USAGE" "$1 needs a value; try --help"
-        if [ "$1" = --jobs ]; then _jobs=$2; else _only+=("$2"); fi
+        if [ "$1" = --jobs ]; then _jobs=$2; else _named+=("$2"); fi
         shift
         ;;
       --jobs=*) _jobs=${1#*=} ;;
-      --only=*) _only+=("${1#*=}") ;;
+      --only=*) _named+=("${1#*=}") ;;
       -h | --help)
         printf 'usage: bash %s [--force] [--jobs N] [--only TASK]...\n\nEvaluates all tasks, %s at a time. Finished tasks are skipped; --force repeats them.\nExit code: 0 all are finished, 1 a task failed, 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable is missing, 130 or 143 interrupted.\n\nTasks:\n' "${0##*/}" "$_jobs"
         printf '  %s\n' "${_tasks[@]}"
@@ -186,8 +186,10 @@ evalc_all_main() {
   case $_jobs in '' | *[!0-9]* | 0) evalc_die "$_EXIT_USAGE" "--jobs takes a number from 1, not '$_jobs'" ;; esac
   [ -z "$_one_by_one" ] || [ "$_jobs" -eq 1 ] ||
     evalc_die "$_EXIT_USAGE" 'each task starts a server of its own, on one port: there is only --jobs 1'
-  for _id in ${_only[@]+"${_only[@]}"}; do
+  for _id in ${_named[@]+"${_named[@]}"}; do
     evalc_is_task "$_id" || evalc_die "$_EXIT_USAGE" "there is no task '$_id'; --help lists them"
+    # Named twice, it is still one task.
+    case " ${_only[*]-} " in *" $_id "*) ;; *) _only+=("$_id") ;; esac
   done
   [ ${#_only[@]} -gt 0 ] || _only=("${_tasks[@]}")
   _home=$_bundle_dir _logs=$_bundle_dir/logs

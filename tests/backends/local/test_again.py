@@ -153,6 +153,14 @@ def test_only_and_arguments(lab: Lab) -> None:
 
 
 @on_the_host
+def test_a_task_that_is_named_twice_runs_once(lab: Lab) -> None:
+    bundle = lab.bundle(counted(lab), counted(lab, "beta"), execution={"mode": "parallel"})
+    ran = bundle.run("run_all.sh", "--only", "alpha", "--only=alpha", "--jobs", "2")
+    assert (ran.code, runs(lab), bundle.exit()) == (0, 1, (0, "")), ran.said
+    assert ran.said.count("  alpha  finished\n") == 1
+
+
+@on_the_host
 @pytest.mark.parametrize(
     ("script", "arguments", "limit"),
     [
