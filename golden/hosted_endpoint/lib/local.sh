@@ -183,7 +183,10 @@ evalc_all_main() {
     esac
     shift
   done
-  case $_jobs in '' | *[!0-9]* | 0) evalc_die "$_EXIT_USAGE" "--jobs takes a number from 1, not '$_jobs'" ;; esac
+  case $_jobs in
+    # More digits than bash can reckon with would stand for any number, a negative one too.
+    '' | *[!0-9]* | 0* | ?????*) evalc_die "$_EXIT_USAGE" "--jobs takes a number from 1 to 9999, not '$_jobs'" ;;
+  esac
   [ -z "$_one_by_one" ] || [ "$_jobs" -eq 1 ] ||
     evalc_die "$_EXIT_USAGE" 'each task starts a server of its own, on one port: there is only --jobs 1'
   for _id in ${_named[@]+"${_named[@]}"}; do
