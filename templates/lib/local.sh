@@ -42,7 +42,7 @@ evalc_name_container() {
 }
 
 # evalc_stop NAME: ask it to stop, insist after the grace, leave nothing. Its exit code stays
-# readable through wait.
+# readable through wait. Bash would report the one that was killed.
 evalc_stop() {
   local _name=$1 _until=$((SECONDS + _GRACE)) _box=${_container[$1]} _try
   for ((_try = 0; SECONDS < _until; _try++)); do
@@ -51,21 +51,21 @@ evalc_stop() {
       # Again and again: a container that has only just been started is deaf, and 'stop' tells it but
       # once. While the image is pulled there is none yet, but a client that can be told; what it
       # makes in that moment is told the next time.
-      "$_engine" kill --signal TERM "$_box" >/dev/null 2>&1 || kill -TERM -- "-${_pid[$_name]}" 2>/dev/null || true
+      "$_engine" kill --signal TERM "$_box" >/dev/null || kill -TERM -- "-${_pid[$_name]}" || true
     elif [ "$_try" -eq 0 ]; then
-      kill -TERM -- "-${_pid[$_name]}" 2>/dev/null || true
+      kill -TERM -- "-${_pid[$_name]}" || true
     fi
     evalc_wait 0.1
   done
   # The leader may have ended before its children.
-  kill -KILL -- "-${_pid[$_name]}" 2>/dev/null || true
+  kill -KILL -- "-${_pid[$_name]}" || true
   if [ -n "$_box" ]; then
     # podman's 'rm -f' asks first, and waits ten seconds.
-    "$_engine" kill "$_box" >/dev/null 2>&1 || true
-    "$_engine" rm -f "$_box" >/dev/null 2>&1 || true
+    "$_engine" kill "$_box" >/dev/null || true
+    "$_engine" rm -f "$_box" >/dev/null || true
   fi
   rm -f -- "$_logs/$_name.pid"
-}
+} 2>/dev/null
 
 evalc_need_tools() {
   if [ "$_engine" != none ]; then

@@ -52,8 +52,11 @@ evalc_group_lives() {
   return 1
 }
 
+# What bash itself has to say of a full disk is left out here and below: who calls these says it, or goes on
+# without.
+
 # evalc_remember FILE PID: note a process, so that a later run can tell whether it is still there.
-evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; }
+evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; } 2>/dev/null
 
 # evalc_recall FILE: the process id noted in FILE when that very process still lives, else empty.
 evalc_recall() {
@@ -72,7 +75,7 @@ evalc_lock() {
     # no use for it, has a moment in which two may.
     flock 9 2>/dev/null || true
     _holder=$(evalc_recall "$1")
-    [ -n "$_holder" ] || evalc_remember "$1" "$$" 2>/dev/null ||
+    [ -n "$_holder" ] || evalc_remember "$1" "$$" ||
       evalc_die "$_EXIT_IO" "can't write $1: is the disk full, or the folder read-only?"
   } 9<"${1%/*}"
   if [ -n "$_holder" ]; then
@@ -92,24 +95,24 @@ evalc_stage() {
   local _name=$1
   shift
   printf '%s\n' "$(evalc_now)${*:+ $*}" >"$_logs/.stage" && mv -f -- "$_logs/.stage" "$_logs/stage.$_name"
-}
+} 2>/dev/null
 
 # stage.exit must tell the truth on a full disk too: its block is taken before anything runs, and
 # written over in place at the end.
 evalc_reserve_exit() {
   rm -f -- "$_logs"/stage.*
   printf '%1024s\n' '' >"$_logs/.stage.exit"
-}
+} 2>/dev/null
 
 evalc_stage_exit() {
   local _line
   _line="$(evalc_now) $*"
   printf '%s\n' "$_line" 1<>"$_logs/.stage.exit"
-  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" 2>/dev/null &&
+  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" &&
     [ "$(cat -- "$_logs/.stage")" = "$_line" ] &&
     mv -f -- "$_logs/.stage" "$_logs/.stage.exit"
   mv -f -- "$_logs/.stage.exit" "$_logs/stage.exit"
-}
+} 2>/dev/null
 
 # evalc_exit_code DIR: the exit code in a task's stage.exit, empty when it never ended.
 evalc_exit_code() {
@@ -172,7 +175,7 @@ evalc_fill() {
       *) _done+='@@{' ;;
     esac
   done
-  printf '%s' "$_done$_rest" >"$_out"
+  { printf '%s' "$_done$_rest" >"$_out"; } 2>/dev/null
 }
 
 # evalc_escape TEXT: the text as it stands between JSON's double quotes.

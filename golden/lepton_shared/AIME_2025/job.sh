@@ -57,7 +57,7 @@ evalc_group_lives() {
   done
   return 1
 }
-evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; }
+evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; } 2>/dev/null
 evalc_recall() {
   local _pid _start
   [ -r "$1" ] && read -r _pid _start <"$1" || return 0
@@ -69,7 +69,7 @@ evalc_lock() {
   {
     flock 9 2>/dev/null || true
     _holder=$(evalc_recall "$1")
-    [ -n "$_holder" ] || evalc_remember "$1" "$$" 2>/dev/null ||
+    [ -n "$_holder" ] || evalc_remember "$1" "$$" ||
       evalc_die "$_EXIT_IO" "can't write $1: is the disk full, or the folder read-only?"
   } 9<"${1%/*}"
   if [ -n "$_holder" ]; then
@@ -86,20 +86,20 @@ evalc_stage() {
   local _name=$1
   shift
   printf '%s\n' "$(evalc_now)${*:+ $*}" >"$_logs/.stage" && mv -f -- "$_logs/.stage" "$_logs/stage.$_name"
-}
+} 2>/dev/null
 evalc_reserve_exit() {
   rm -f -- "$_logs"/stage.*
   printf '%1024s\n' '' >"$_logs/.stage.exit"
-}
+} 2>/dev/null
 evalc_stage_exit() {
   local _line
   _line="$(evalc_now) $*"
   printf '%s\n' "$_line" 1<>"$_logs/.stage.exit"
-  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" 2>/dev/null &&
+  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" &&
     [ "$(cat -- "$_logs/.stage")" = "$_line" ] &&
     mv -f -- "$_logs/.stage" "$_logs/.stage.exit"
   mv -f -- "$_logs/.stage.exit" "$_logs/stage.exit"
-}
+} 2>/dev/null
 evalc_exit_code() {
   local _time _code _reason
   [ -r "$1/logs/stage.exit" ] && read -r _time _code _reason <"$1/logs/stage.exit" || return 0
@@ -146,7 +146,7 @@ evalc_fill() {
       *) _done+='@@{' ;;
     esac
   done
-  printf '%s' "$_done$_rest" >"$_out"
+  { printf '%s' "$_done$_rest" >"$_out"; } 2>/dev/null
 }
 evalc_escape() {
   local LC_ALL=C _text=$1 _code _raw _escape
@@ -209,7 +209,7 @@ _ended=0
 evalc_wait() {
   sleep "$1" &
   wait $! || true
-}
+} 2>/dev/null
 evalc_stop_all() {
   local _i
   for ((_i = ${#_running[@]} - 1; _i >= 0; _i--)); do evalc_stop "${_running[_i]}"; done
@@ -289,7 +289,7 @@ evalc_prepare() {
   evalc_set_aside "$1"
   evalc_reserve_exit || evalc_die "$_EXIT_IO" "can't write in $_logs: is the disk full?"
   _unwritten=1
-  printf '%s\n' "$_digest" >"$_logs/digest" || true
+  { printf '%s\n' "$_digest" >"$_logs/digest"; } 2>/dev/null || true
   evalc_stage pre-start || true
   if [ ${#_fill[@]} -gt 0 ]; then
     evalc_fill "$_run_config" "$_logs/run_config.yml" "${_fill[@]}" || {
@@ -590,11 +590,11 @@ evalc_run_client() {
 }
 evalc_stop() {
   local _until=$((SECONDS + _GRACE - 5))
-  kill -TERM -- "-${_pid[$1]}" 2>/dev/null || true
+  kill -TERM -- "-${_pid[$1]}" || true
   while [ "$SECONDS" -lt "$_until" ] && evalc_alive "$1"; do evalc_wait 0.1; done
-  kill -KILL -- "-${_pid[$1]}" 2>/dev/null || true
+  kill -KILL -- "-${_pid[$1]}" || true
   rm -f -- "$_logs/$1.pid"
-}
+} 2>/dev/null
 EOF
 # shellcheck source-path=SCRIPTDIR source=../lib/container.sh
 . "$_bundle_dir/lib/container.sh"

@@ -65,11 +65,12 @@ evalc_collect() {
 }
 _ended=0
 
-# evalc_wait SECONDS: sleep, but let a signal's trap run at once.
+# evalc_wait SECONDS: sleep, but let a signal's trap run at once. Bash reports meanwhile which child a signal
+# ended; what that means is said by who collects it.
 evalc_wait() {
   sleep "$1" &
   wait $! || true
-}
+} 2>/dev/null
 
 # evalc_stop_all: the last started first, so that an evaluation ends before its server.
 evalc_stop_all() {
@@ -183,7 +184,7 @@ evalc_prepare() {
   evalc_set_aside "$1"
   evalc_reserve_exit || evalc_die "$_EXIT_IO" "can't write in $_logs: is the disk full?"
   _unwritten=1
-  printf '%s\n' "$_digest" >"$_logs/digest" || true
+  { printf '%s\n' "$_digest" >"$_logs/digest"; } 2>/dev/null || true
   evalc_stage pre-start || true
   if [ ${#_fill[@]} -gt 0 ]; then
     evalc_fill "$_run_config" "$_logs/run_config.yml" "${_fill[@]}" || {
