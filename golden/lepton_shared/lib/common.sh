@@ -66,21 +66,24 @@ evalc_recall() {
   if [ -n "$_start" ] && [ "$(evalc_started "$_pid")" = "$_start" ]; then printf '%s' "$_pid"; fi
 }
 
-# evalc_lock FILE: take the lock, or say who holds it and return 1. A lock whose holder is gone, as
-# after a kill -9, is taken over.
+# evalc_lock FILE: take the lock; or say why not and return the exit code for that: somebody holds it, or it
+# can't be written. A lock whose holder is gone, as after a kill -9, is taken over.
 evalc_lock() {
-  local _holder=''
+  local _holder='' _full=''
   {
     # Only one looks and takes at a time. The system without flock, or whose network file system has
     # no use for it, has a moment in which two may.
     flock 9 2>/dev/null || true
     _holder=$(evalc_recall "$1")
-    [ -n "$_holder" ] || evalc_remember "$1" "$$" ||
-      evalc_die "$_EXIT_IO" "can't write $1: is the disk full, or the folder read-only?"
+    [ -n "$_holder" ] || evalc_remember "$1" "$$" || _full=1
   } 9<"${1%/*}"
+  if [ -n "$_full" ]; then
+    evalc_say "can't write $1: is the disk full, or the folder read-only?"
+    return "$_EXIT_IO"
+  fi
   if [ -n "$_holder" ]; then
     evalc_say "process $_holder is at work here already"
-    return 1
+    return "$_EXIT_BUSY"
   fi
   _locks+=("$1")
 }
@@ -113,6 +116,14 @@ evalc_stage_exit() {
     mv -f -- "$_logs/.stage" "$_logs/.stage.exit"
   mv -f -- "$_logs/.stage.exit" "$_logs/stage.exit"
 } 2>/dev/null
+
+# evalc_renew_exit WORDS: stage.exit of what could not even begin, over the one that is there: in its block,
+# since there may be no other. Rather none than one that is no longer true.
+evalc_renew_exit() {
+  [ ! -e "$_logs/stage.exit" ] || mv -f -- "$_logs/stage.exit" "$_logs/.stage.exit" 2>/dev/null || return 0
+  evalc_stage_exit "$@" || true
+  [ "$(evalc_exit_code "${_logs%/logs}")" = "${1%% *}" ] || rm -f -- "$_logs/stage.exit"
+}
 
 # evalc_exit_code DIR: the exit code in a task's stage.exit, empty when it never ended.
 evalc_exit_code() {

@@ -65,16 +65,19 @@ evalc_recall() {
   if [ -n "$_start" ] && [ "$(evalc_started "$_pid")" = "$_start" ]; then printf '%s' "$_pid"; fi
 }
 evalc_lock() {
-  local _holder=''
+  local _holder='' _full=''
   {
     flock 9 2>/dev/null || true
     _holder=$(evalc_recall "$1")
-    [ -n "$_holder" ] || evalc_remember "$1" "$$" ||
-      evalc_die "$_EXIT_IO" "can't write $1: is the disk full, or the folder read-only?"
+    [ -n "$_holder" ] || evalc_remember "$1" "$$" || _full=1
   } 9<"${1%/*}"
+  if [ -n "$_full" ]; then
+    evalc_say "can't write $1: is the disk full, or the folder read-only?"
+    return "$_EXIT_IO"
+  fi
   if [ -n "$_holder" ]; then
     evalc_say "process $_holder is at work here already"
-    return 1
+    return "$_EXIT_BUSY"
   fi
   _locks+=("$1")
 }
@@ -100,6 +103,11 @@ evalc_stage_exit() {
     mv -f -- "$_logs/.stage" "$_logs/.stage.exit"
   mv -f -- "$_logs/.stage.exit" "$_logs/stage.exit"
 } 2>/dev/null
+evalc_renew_exit() {
+  [ ! -e "$_logs/stage.exit" ] || mv -f -- "$_logs/stage.exit" "$_logs/.stage.exit" 2>/dev/null || return 0
+  evalc_stage_exit "$@" || true
+  [ "$(evalc_exit_code "${_logs%/logs}")" = "${1%% *}" ] || rm -f -- "$_logs/stage.exit"
+}
 evalc_exit_code() {
   local _time _code _reason
   [ -r "$1/logs/stage.exit" ] && read -r _time _code _reason <"$1/logs/stage.exit" || return 0
@@ -286,9 +294,13 @@ evalc_finished() {
   [ -f "$1/command.sh" ] || [ -s "$1/artifacts/results.yml" ]
 }
 evalc_prepare() {
-  evalc_set_aside "$1"
   evalc_reserve_exit || evalc_die "$_EXIT_IO" "can't write in $_logs: is the disk full?"
   _unwritten=1
+  evalc_set_aside "$1" || {
+    _reason="can't move $_artifacts to artifacts.old"
+    ! evalc_disk_is_full "$_logs" || _reason='the disk is full'
+    evalc_conclude "$_EXIT_IO"
+  }
   { printf '%s\n' "$_digest" >"$_logs/digest"; } 2>/dev/null || true
   evalc_stage pre-start || true
   if [ ${#_fill[@]} -gt 0 ]; then
@@ -308,9 +320,7 @@ evalc_set_aside() {
     }
     evalc_say 'the results here are of another config; they move to artifacts.old'
   fi
-  rm -rf -- "$_artifacts.old"
-  mv -- "$_artifacts" "$_artifacts.old"
-  mkdir -- "$_artifacts"
+  { rm -rf -- "$_artifacts.old" && mv -- "$_artifacts" "$_artifacts.old" && mkdir -- "$_artifacts"; } 2>/dev/null
 }
 evalc_end() {
   evalc_track client "$1"
@@ -420,23 +430,6 @@ evalc_reap() {
   _names=(${_still[@]+"${_still[@]}"})
 }
 evalc_ended() { :; }
-evalc_summary() {
-  local _id _time _code _reason _width=4
-  for _id in "${_only[@]}"; do [ ${#_id} -le "$_width" ] || _width=${#_id}; done
-  for _id in "${_only[@]}"; do
-    _code='' _reason=''
-    if [ -r "$_bundle_dir/$_id/logs/stage.exit" ]; then
-      read -r _time _code _reason <"$_bundle_dir/$_id/logs/stage.exit" || true
-    fi
-    [ -n "$_code" ] || [ ! -e "$_bundle_dir/$_id/logs/stage.pre-start" ] || _code=killed
-    case $_code in
-      0) printf '  %-*s  finished\n' "$_width" "$_id" ;;
-      killed) printf '  %-*s  did not end\n' "$_width" "$_id" ;;
-      '') printf '  %-*s  not run\n' "$_width" "$_id" ;;
-      *) printf '  %-*s  failed (%s) %s\n' "$_width" "$_id" "$_code" "$_reason" ;;
-    esac
-  done >&2 || true
-}
 EOF
 cat >"$_bundle_dir"/lib/inside.sh <<'EOF'
 _folder=$1 _code=0 _child='' _tell=0 _told=''

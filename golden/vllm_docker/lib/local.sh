@@ -123,7 +123,16 @@ evalc_begin() {
   _label=$_task _home=$_task_dir _artifacts=$_task_dir/artifacts _logs=$_task_dir/logs
   _run_config=$_task_dir/run_config.yml _begun=$SECONDS
   mkdir -p -- "$_artifacts" "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_task_dir"
-  evalc_lock "$_logs/lock" || exit "$_EXIT_BUSY"
+  evalc_lock "$_logs/lock" || {
+    _code=$?
+    # Only what need not be repeated is as it was.
+    if [ "$_code" -eq "$_EXIT_IO" ] && { [ -n "$_force" ] || ! evalc_finished "$_task_dir" "$_digest"; }; then
+      _reason="can't write $_logs/lock"
+      ! evalc_disk_is_full "$_logs" || _reason='the disk is full'
+      evalc_renew_exit "$_code $_reason" || true
+    fi
+    exit "$_code"
+  }
   trap 'evalc_leave "$?"' EXIT
   if [ -z "$_force" ] && evalc_finished "$_task_dir" "$_digest"; then
     evalc_say "already finished; --force repeats it"
@@ -197,7 +206,7 @@ evalc_all_main() {
   [ ${#_only[@]} -gt 0 ] || _only=("${_tasks[@]}")
   _home=$_bundle_dir _logs=$_bundle_dir/logs
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
-  evalc_lock "$_logs/lock" || exit "$_EXIT_BUSY"
+  evalc_lock "$_logs/lock" || exit "$?"
   trap 'evalc_leave "$?"' EXIT
   evalc_adopt_tasks
   for _id in "${_only[@]}"; do
@@ -205,6 +214,7 @@ evalc_all_main() {
     evalc_read_digest "$_id"
     if [ ${#_again[@]} -eq 0 ] && evalc_finished "$_bundle_dir/$_id" "$_digest"; then
       evalc_say "$_id is already finished"
+      _result[$_id]=0
     else
       _wanted+=("$_id")
     fi
@@ -218,6 +228,10 @@ evalc_all_main() {
   evalc_catch_signals
   evalc_run_all
 }
+
+# How each task has ended in this run, or is finished since an earlier one: its exit code.
+declare -A _result=()
+evalc_ended() { _result[$1]=$2; }
 
 # evalc_read_digest ID: of the task's plan, as it is now, into _digest.
 evalc_read_digest() {
@@ -298,6 +312,8 @@ evalc_run_all() {
   evalc_stop_all
   if [ -n "$_signal" ]; then
     _code=$(evalc_signal_code "$_signal") _reason="interrupted by SIG$_signal; run this again to go on"
+  elif [ -n "$_reason" ]; then
+    evalc_fail_rest "$_reason"
   fi
   [ -z "$_reason" ] || evalc_say "$_reason"
   evalc_summary
@@ -306,4 +322,43 @@ evalc_run_all() {
 
 evalc_launch() {
   bash "$_bundle_dir/$1/run.sh" ${_again[@]+"${_again[@]}"} </dev/null &
+}
+
+# evalc_fail_rest REASON: tasks that were to run and have not begun, since the servers that they share failed:
+# each has failed with them, as it would have with servers of its own, and its stage.exit says so.
+evalc_fail_rest() {
+  local _id
+  for _id in ${_wanted[@]+"${_wanted[@]}"}; do
+    [ -z "${_result[$_id]-}" ] || continue
+    (
+      _label=$_id _logs=$_bundle_dir/$_id/logs _artifacts=$_bundle_dir/$_id/artifacts _locks=()
+      mkdir -p -- "$_logs" "$_artifacts" && evalc_lock "$_logs/lock" || exit
+      evalc_reserve_exit && { [ ${#_again[@]} -eq 0 ] || evalc_set_aside 1; } &&
+        evalc_stage_exit "$_EXIT_UNAVAILABLE $1"
+      _code=$?
+      evalc_unlock
+      exit "$_code"
+    ) || continue
+    _result[$_id]=$_EXIT_UNAVAILABLE
+  done
+}
+
+# evalc_summary: one line for each task of _only, of this run. An older run may have left a stage.exit.
+evalc_summary() {
+  local _id _time _code _reason _word _width=4
+  for _id in "${_only[@]}"; do [ ${#_id} -le "$_width" ] || _width=${#_id}; done
+  for _id in "${_only[@]}"; do
+    _code='' _reason='' _word='not run'
+    [ -z "${_adopted["task.$_id"]-}" ] || _word='still runs'
+    if [ -r "$_bundle_dir/$_id/logs/stage.exit" ]; then
+      read -r _time _code _reason <"$_bundle_dir/$_id/logs/stage.exit" || true
+    fi
+    case ${_result[$_id]-}:$_code in
+      0:*) printf '  %-*s  finished\n' "$_width" "$_id" ;;
+      :*) printf '  %-*s  %s\n' "$_width" "$_id" "$_word" ;;
+      *:) printf '  %-*s  did not end\n' "$_width" "$_id" ;;
+      "$_code:$_code") printf '  %-*s  failed (%s) %s\n' "$_width" "$_id" "$_code" "$_reason" ;;
+      *) printf '  %-*s  failed (%s) before it began\n' "$_width" "$_id" "${_result[$_id]}" ;;
+    esac
+  done >&2 || true
 }

@@ -582,6 +582,28 @@ def test_a_run_that_can_not_begin(lab: Lab) -> None:
 
 
 @on_the_host
+def test_a_server_that_fails(lab: Lab) -> None:
+    """Each task tells of it, in the run that is resumed too."""
+    bundle = lab.bundle(
+        lab.command("true"),
+        lab.command(f'[ -e "{lab.shared}/go" ]', "beta"),
+        deployment=lab.server(f'$([ ! -e "{lab.shared}/down" ] || echo --die-after 0)'),
+    )
+    made = Submitted(bundle)
+    made.submit()
+    made.over()
+    assert made.bundle.exit("beta") == (1, "the harness failed")
+    (lab.shared / "down").touch()
+    made.submit(again=True)
+    made.over()
+    why = "exit code 69: the server 'model' died before it was ready (exit code 13)"
+    job = made.run.jobs[0].id
+    assert made.told(job)[0] is State.FAILED
+    assert why in made.told(job)[1]
+    assert (bundle.exit(), bundle.exit("beta")[0]) == ((0, ""), 69)
+
+
+@on_the_host
 def test_refused(lab: Lab) -> None:
     bundle = lab.bundle(lab.command("true"))
     made = Submitted(bundle)
