@@ -20,8 +20,10 @@ import yaml
 from properties.hostile import has_control
 
 from evalc import config as configs
+from evalc.backends.local.arguments import OWN, options
 from evalc.compiler import _schema_for
 from evalc.source import read_file
+from evalc.words import Literal
 
 if TYPE_CHECKING:
     from properties.standins import Call, Run
@@ -208,6 +210,11 @@ def nul(value: str) -> bool:
     return "\0" in value
 
 
+def own_argument(value: str) -> bool:
+    """An option of the engines' that the scripts can't have among their arguments."""
+    return nul(value) or any(name in OWN for _, name in options([(Literal(value),)]))
+
+
 def colon(value: str) -> bool:
     """What the engines' ``--volume`` can't carry."""
     return nul(value) or ":" in value
@@ -285,8 +292,8 @@ FIELDS: dict[str, Field] = {
     "execution.memory_limit": CHOICE,
     "execution.shm_size": CHOICE,
     "execution.output_dir": Field(nothing, planned("output_dir")),
-    "execution.docker_args.*": Field(nul, everywhere),
-    "execution.extra_docker_args": words_of(everywhere),
+    "execution.docker_args.*": Field(own_argument, everywhere),
+    "execution.extra_docker_args": words_of(everywhere, own_argument),
     "execution.env_vars.evaluation.*": literal(variable()),
     "execution.mounts.deployment.*": path_of(colon, mounted(server_argument)),
     "execution.mounts.evaluation.*": path_of(colon, mounted(argument)),
@@ -359,6 +366,8 @@ EXCEPTIONS: dict[tuple[str, Steps], Field] = {
     ("quickstart", ("deployment", "extra_args")): words_of(nowhere, nothing),
     # The two forms of these arguments are not to be mixed.
     ("own_harness", ("execution", "extra_docker_args")): CHOICE,
+    # The value of an option may look like any other.
+    ("own_harness", ("execution", "docker_args", 1)): Field(nul, everywhere),
     # No task asks for these.
     ("nim_podman", ("deployment", "endpoints", "completions")): path_of(nothing, planned_endpoint),
     ("quickstart", ("deployment", "endpoints", "completions")): path_of(nothing, planned_endpoint),

@@ -212,6 +212,19 @@ def test_mounts_and_limits(lab: Lab) -> None:
 
 
 @in_containers
+def test_a_value_that_looks_like_an_option(lab: Lab) -> None:
+    """It is one to neither the engine nor evalc, which refuses options of that name."""
+    args = ["--label", "--rm", "-l", "-dit", "-eA=-d", "-w/tmp", "--env=B=--name", "--init"]
+    args += ["--hostname=other", "--network", "bridge"]
+    bundle = lab.bundle(
+        lab.command('echo "$A $B $(cat /proc/sys/kernel/hostname)" >"$RESULTS_DIR/seen"; exit 7'),
+        execution={"docker_args": args},
+    )
+    assert bundle.run("alpha/run.sh").code == 7
+    assert bundle.text("alpha", "artifacts", "seen") == "-d --name other\n"
+
+
+@in_containers
 def test_results_belong_to_whoever_owns_the_folder(lab: Lab) -> None:
     bundle = lab.bundle(
         lab.command('mkdir "$RESULTS_DIR/a"; touch "$RESULTS_DIR/a/b"'),

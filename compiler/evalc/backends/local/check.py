@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalc.backends import checks
+from evalc.backends.local import arguments
 from evalc.backends.local.options import Options
 from evalc.plan.problems import Contradiction, NoEffect
 
@@ -25,6 +26,7 @@ def check(plan: Plan) -> Iterator[Problem]:
         yield from _without_containers(plan)
     else:
         yield from checks.images(plan)
+        yield from _arguments(plan, options)
     if options.jobs > 1 and any(job.services for job in plan.jobs) and len(plan.jobs) > 1:
         yield Contradiction(
             what="tasks that run side by side can't each start a server on the same port",
@@ -34,6 +36,20 @@ def check(plan: Plan) -> Iterator[Problem]:
     yield from _clusters_keys(plan)
     yield from checks.other_backends_keys(plan)
     yield from checks.auto_export(plan)
+
+
+def _arguments(plan: Plan, options: Options) -> Iterator[Problem]:
+    told = set()
+    for index, name in arguments.options(options.docker_args):
+        if name not in arguments.OWN or index in told:
+            continue
+        told.add(index)
+        yield Contradiction(
+            what=f"the scripts can't have --{name} among the arguments of '{options.engine} run':"
+            f" {arguments.OWN[name]}",
+            advice="leave it out",
+            location=plan.origin.at("execution", "docker_args", index),
+        )
 
 
 def _clusters_keys(plan: Plan) -> Iterator[Problem]:
