@@ -10,6 +10,8 @@
 _one_by_one=''
 # --force, for each task.
 _again=()
+# Relative paths of the config, each after its key.
+_paths=()
 
 # evalc_clear NAME LOG: clear away what a run that was killed by -9 left of NAME, and keep the last
 # log under another name.
@@ -76,6 +78,16 @@ evalc_need_tools() {
     evalc_die "$_EXIT_UNAVAILABLE" "curl is not installed; it asks the model server whether it is ready"
 }
 
+# evalc_need_paths: docker would make an empty folder of a path that is not there, and whoever is evaluated
+# would find nothing in it.
+evalc_need_paths() {
+  local _i
+  for ((_i = 0; _i < ${#_paths[@]}; _i += 2)); do
+    [ -e "$PWD/${_paths[_i + 1]}" ] ||
+      evalc_die "$_EXIT_CONFIG" "there is no '${_paths[_i + 1]}' (${_paths[_i]}) in $PWD: run this from the folder that has it, or give an absolute path"
+  done
+}
+
 # evalc_start_services NAME...: start each and wait until all are ready. On failure returns
 # non-zero with the reason in $_reason.
 evalc_start_services() {
@@ -114,7 +126,7 @@ evalc_begin() {
     case $_arg in
       --force) _force=1 ;;
       -h | --help)
-        printf 'usage: bash run.sh [--force]\n\nEvaluates %s. A finished task is skipped; --force repeats it, and its old results move to\nartifacts.old. Exit code: the harness'\''s own; 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable is missing, 130 or 143 interrupted.\n' "$_task"
+        printf 'usage: bash run.sh [--force]\n\nEvaluates %s. A finished task is skipped; --force repeats it, and its old results move to\nartifacts.old. Exit code: the harness'\''s own; 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable or path is missing, 130 or 143 interrupted.\n' "$_task"
         exit 0
         ;;
       *) evalc_die "$_EXIT_USAGE" "unknown argument '$_arg'; try --help" ;;
@@ -139,6 +151,7 @@ evalc_begin() {
     exit 0
   fi
   evalc_need_env ${_needs[@]+"${_needs[@]}"}
+  evalc_need_paths
   _watched=(${_services[@]+"${_services[@]}"})
   # With run_all.sh the servers run already: EVALC_SERVERS holds their names and process ids.
   if [ -n "${EVALC_SERVERS-}" ]; then
@@ -184,7 +197,7 @@ evalc_all_main() {
       --jobs=*) _jobs=${1#*=} ;;
       --only=*) _named+=("${1#*=}") ;;
       -h | --help)
-        printf 'usage: bash %s [--force] [--jobs N] [--only TASK]...\n\nEvaluates all tasks, %s at a time. Finished tasks are skipped; --force repeats them.\nExit code: 0 all are finished, 1 a task failed, 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable is missing, 130 or 143 interrupted.\n\nTasks:\n' "${0##*/}" "$_jobs"
+        printf 'usage: bash %s [--force] [--jobs N] [--only TASK]...\n\nEvaluates all tasks, %s at a time. Finished tasks are skipped; --force repeats them.\nExit code: 0 all are finished, 1 a task failed, 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable or path is missing, 130 or 143 interrupted.\n\nTasks:\n' "${0##*/}" "$_jobs"
         printf '  %s\n' "${_tasks[@]}"
         exit 0
         ;;
@@ -224,6 +237,7 @@ evalc_all_main() {
     exit 0
   fi
   evalc_need_env ${_needs[@]+"${_needs[@]}"}
+  evalc_need_paths
   evalc_need_tools ${_services[@]+"${_services[@]}"}
   evalc_catch_signals
   evalc_run_all

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalc.backends import checks
-from evalc.backends.local import arguments
+from evalc.backends.local import arguments, paths
 from evalc.backends.local.options import Options
-from evalc.plan.problems import Contradiction, NoEffect
+from evalc.emit.quoting import show
+from evalc.plan.problems import Contradiction, NoEffect, RelativePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ def check(plan: Plan) -> Iterator[Problem]:
             advice="use 'sharing: shared', or 'mode: sequential'",
             location=plan.origin.at("execution", "sharing"),
         )
+    yield from _relative_paths(plan, options)
     yield from _clusters_keys(plan)
     yield from checks.other_backends_keys(plan)
     yield from checks.auto_export(plan)
@@ -50,6 +52,18 @@ def _arguments(plan: Plan, options: Options) -> Iterator[Problem]:
             advice="leave it out",
             location=plan.origin.at("execution", "docker_args", index),
         )
+
+
+def _relative_paths(plan: Plan, options: Options) -> Iterator[Problem]:
+    on_host = options.engine == "none"
+    found = list(paths.of_services(plan, plan.services))
+    for step in plan.steps:
+        found += paths.of_step(plan, step, in_container=not on_host)
+    for key, path in dict.fromkeys(found):
+        text = show(path)
+        # Of a mount, the path is the key.
+        at = (*key, text) if plan.origin.given(*key, text) else key
+        yield RelativePath(path=text, location=plan.origin.at(*at))
 
 
 def _clusters_keys(plan: Plan) -> Iterator[Problem]:
