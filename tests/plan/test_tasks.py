@@ -518,12 +518,12 @@ def test_mounting_a_data_set_has_no_effect_without_a_container(hosted: Config) -
 
 def test_mounts(hosted: Config) -> None:
     step = hosted.step(
-        OWN, "execution: {mounts: {evaluation: {/a: /b, /c d: '/e:ro', f: '/g:rw'}}}"
+        OWN, "execution: {mounts: {evaluation: {/a: /b, /c d: '/e:ro', /f: '/g:rw'}}}"
     )
     assert step.mounts == (
         Mount(literal("/a"), "/b"),
         Mount(literal("/c d"), "/e", read_only=True),
-        Mount(literal("f"), "/g"),
+        Mount(literal("/f"), "/g"),
     )
 
 

@@ -253,6 +253,22 @@ class NoEffect(Problem):
         return f"'{self.key}' has no effect: {self.why}"
 
 
+class RelativePath(Problem):
+    """A path of the host that depends on the folder in which the scripts are started."""
+
+    code: ClassVar[str] = "relative-path"
+    severity: ClassVar[str] = "warning"
+    path: str
+
+    @property
+    def message(self) -> str:
+        return f"'{self.path}' is relative: it counts from the folder in which a script is started"
+
+    @property
+    def label(self) -> str:
+        return "give an absolute path, so that the bundle runs from anywhere"
+
+
 class CannotCarry(Problem):
     """A value that the file it belongs in can't hold."""
 
