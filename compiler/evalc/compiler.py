@@ -17,7 +17,6 @@ from evalc.source import read_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from evalc.backends.base import Backend
     from evalc.bundle import Bundle
     from evalc.config import Config
     from evalc.errors import Location
@@ -57,14 +56,16 @@ def compile(request: Request) -> Compiled:  # noqa: A001 - it is what a compiler
     Raises :class:`~evalc.errors.ConfigError` with every problem, and
     :class:`~evalc.errors.UsageError` when a file that the command line names can't be read.
     """
+    from evalc.backends import registry
     from evalc.bundle.build import build
     from evalc.emit.quoting import Refused
     from evalc.plan.problems import CannotCarry
 
     config, plan, warnings = _plan(request)
-    backend = _backend(plan.backend)
+    backend = registry.get(plan.backend)
     try:
-        emission = backend.emit(plan)
+        with registry.blaming(plan.backend, "emit"):
+            emission = backend.emit(plan)
     except Refused as refused:
         at = plan.origin.locate(refused.value) or plan.origin.at()
         raise ConfigError([CannotCarry(why=refused.why, location=at)]) from None
@@ -84,6 +85,7 @@ def check(request: Request) -> list[Problem]:
 
 
 def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
+    from evalc.backends import registry
     from evalc.plan.commands import unreadable_commands
     from evalc.plan.lower import lower
 
@@ -100,7 +102,8 @@ def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
     )
     problems += lowered.warnings
     problems += unreadable_commands(lowered.plan)
-    problems += _backend(lowered.plan.backend).check(lowered.plan)
+    with registry.blaming(lowered.plan.backend, "check"):
+        problems += registry.get(lowered.plan.backend).check(lowered.plan)
     if any(problem.severity == "error" for problem in problems):
         raise ConfigError(problems)
     return config, lowered.plan, ConfigError(problems).problems
@@ -132,7 +135,14 @@ def _load(request: Request) -> Config:
         overrides=request.overrides,
         config_dirs=request.config_dirs,
         schema=_schema_for,
+        added=_added_groups,
     )
+
+
+def _added_groups() -> list[tuple[str, Path]]:
+    from evalc.backends import registry
+
+    return registry.group_folders()
 
 
 def _check_name(name: str) -> None:
@@ -140,12 +150,6 @@ def _check_name(name: str) -> None:
         raise UsageError(
             f"the config's file name {name!r} holds a character that no script can show"
         )
-
-
-def _backend(name: str) -> Backend:
-    from evalc.backends import registry
-
-    return registry.get(name)
 
 
 @cache
@@ -158,7 +162,10 @@ def _schema_for(kind: str) -> dict[str, Any]:
     from evalc.config.checking.schema import config_schema
 
     try:
-        return config_schema({kind: registry.get(kind).execution_schema()})
+        backend = registry.get(kind)
+        # A schema that can't be put into one is its backend's fault too.
+        with registry.blaming(kind, "execution_schema"):
+            return config_schema({kind: backend.execution_schema()})
     except registry.UnknownBackend:
         found = registry.working()
         return config_schema({name: found[name].execution_schema() for name in found})

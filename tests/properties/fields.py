@@ -20,7 +20,7 @@ import yaml
 from properties.hostile import has_control
 
 from evalc import config as configs
-from evalc.compiler import _schema_for
+from evalc.compiler import _added_groups, _schema_for
 from evalc.source import read_file
 
 if TYPE_CHECKING:
@@ -386,7 +386,13 @@ COMMANDS = {
 
 @lru_cache
 def _composed(name: str) -> str:
-    loaded = configs.load(read_file(EVERY[name]), overrides=(), config_dirs=(), schema=_schema_for)
+    loaded = configs.load(
+        read_file(EVERY[name]),
+        overrides=(),
+        config_dirs=(),
+        schema=_schema_for,
+        added=_added_groups,
+    )
     return json.dumps(loaded.unresolved.plain())
 
 

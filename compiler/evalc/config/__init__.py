@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from evalc.config.composing.repository import Added
     from evalc.errors import Problem, Source
     from evalc.source import Mapping
 
@@ -43,10 +44,12 @@ def load(
     overrides: Sequence[str],
     config_dirs: Sequence[FilePath],
     schema: Callable[[str], dict[str, Any]],
+    added: Added,
 ) -> Config:
     """Compose, normalise and validate the config of ``primary``.
 
-    ``schema`` gives the schema for a value of ``execution.type``. Raises
+    ``schema`` gives the schema for a value of ``execution.type``, ``added`` the folders of config
+    groups that other packages bring, each with the name to show for it. Raises
     :class:`~evalc.errors.ConfigError` when the config can't be composed at all; what validation
     finds is in the result.
     """
@@ -60,7 +63,7 @@ def load(
 
     def underlay(root: Mapping) -> Mapping:
         """Defaults underneath; what runs it has to be known before references are resolved."""
-        whole = with_defaults(root, BUILTIN)
+        whole = with_defaults(root, BUILTIN, added)
         kinds[0] = _kind(whole) or kinds[0]
         return whole
 
@@ -70,6 +73,7 @@ def load(
         overrides=overrides,
         builtin=BUILTIN,
         command_keys=lambda path: is_command(path, lambda: schema(kinds[0])),
+        added=added,
         underlay=underlay,
     )
     root, problems = normalise(composed.root)

@@ -18,13 +18,15 @@ from evalc.config.composing.keys import split_key
 from evalc.config.composing.merge import Layers, copied, shallow
 from evalc.config.composing.overrides import Override, parse_overrides
 from evalc.config.composing.problems import NotAMapping
-from evalc.config.composing.repository import Repository
+from evalc.config.composing.repository import Repository, no_folders
 from evalc.errors import ConfigError, Source
 from evalc.source import Mapping, Node, Path, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence as Items
+
+    from evalc.config.composing.repository import Added
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ def compose(
     overrides: Items[str],
     builtin: pathlib.Path,
     command_keys: Callable[[Path], bool],
+    added: Added = no_folders,
     underlay: Callable[[Mapping], Mapping] = lambda root: root,
 ) -> Composed:
     """Compose the config whose file is ``primary``.
 
-    Groups are looked up in ``config_dirs``, then beside the file, then in ``builtin``.
+    Groups are looked up in ``config_dirs``, then beside the file, then in ``builtin``, then in the
+    folders that ``added`` gives, which is called only when they are nowhere else.
     ``command_keys`` tells which paths hold bash commands. ``underlay`` puts defaults under the
     merged files, before overrides (which may then name such a key) and again after (which may have
     chosen other defaults). A value left as ``???`` is no error here.
@@ -63,7 +67,7 @@ def compose(
     directory is not there.
     """
     parsed = parse_overrides(overrides)
-    repository = Repository(primary, config_dirs, builtin)
+    repository = Repository(primary, config_dirs, builtin, added)
     name = pathlib.PurePath(primary.name).stem
     loaded = repository.read(name, primary)
     if not isinstance(loaded.values, Mapping):
