@@ -106,6 +106,26 @@ def test_github(evalc: Run, good: Path, bad: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["", "\n", "# later\n", "{}\n", "---\n"])
+def test_an_empty_config_is_the_users(evalc: Run, text: str) -> None:
+    """And not evalc's own defaults, which are all that such a config has."""
+    Path("empty.yaml").write_text(text)
+    result = evalc("check", "empty.yaml", "--format", "github")
+    assert result.code == 1
+    assert "::error file=empty.yaml,line=1,endLine=1,col=1," in result.out
+    for key in ("'evaluation'", "'evaluation.tasks'", "'target.api_endpoint'", "'deployment'"):
+        assert key in result.out
+
+
+@pytest.mark.parametrize("before", ["x-a: 1\n", ""])
+def test_a_config_whose_evaluation_is_deleted(evalc: Run, before: str) -> None:
+    Path("c.yaml").write_text(f"{before}evaluation:\n  tasks:\n    - name: ifeval\n")
+    result = evalc("check", "c.yaml", "-o", "~evaluation")
+    assert result.code == 1
+    assert "--> c.yaml:1:1" in result.out
+    assert "needs the key 'evaluation'" in result.out
+
+
 @pytest.fixture
 def on_a_terminal(program: Path) -> Callable[..., str]:
     """What evalc prints on a terminal of 80 columns."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from evalc.config.checking.problems import (
     BadSecretName,
     BadValue,
+    EmptyConfig,
     MissingKey,
     MissingValue,
     NeedsValue,
@@ -162,8 +163,12 @@ class _Reading:
         above = path[:-1]
         node = walk(self.root, above)
         at = key_location(self.root, above)
-        if isinstance(node, Mapping) and (not above or isinstance(above[-1], int)) and node.keys:
-            at = next(iter(node.keys.values())).location
+        if isinstance(node, Mapping) and (not above or isinstance(above[-1], int)):
+            # Defaults of evalc's own are no place for the user to add something.
+            own = [key for key in node.keys.values() if key.source.kind != "builtin"]
+            if not own and not above:
+                return EmptyConfig(location=_first_line(at))
+            at = own[0].location if own else _first_line(at)
         return MissingKey(
             key=str(path[-1]), where=self._name(above), path=_dotted(path), location=at
         )

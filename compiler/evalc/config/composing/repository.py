@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from evalc.config.composing.problems import BadDefaults, BadHeader, NotAMapping, Unsupported
 from evalc.errors import ConfigError, Location, Problem, Source, UsageError
 from evalc.source import Mapping, Node, Scalar, Sequence, parse, read_file
+from evalc.source.nodes import empty_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -131,6 +132,9 @@ class Repository:
         self.sources.append(source)
         package, problems = _package_header(source)
         root = parse(source)
+        if isinstance(root, Scalar) and root.value is None:
+            # A document that was begun and holds nothing is an empty config, as in OmegaConf.
+            root = empty_mapping(source)
         defaults: Node | None = None
         if isinstance(root, Mapping):
             if "defaults" in root.entries:
