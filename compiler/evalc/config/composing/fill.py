@@ -29,7 +29,7 @@ def filled(resolver: Resolver, node: Node, path: Path) -> Node:
     """One part of the resolver's tree, without references. Raises as :func:`fill_references`."""
     new = _Filler(resolver).fill(node, path, path)
     if resolver.problems:
-        raise ConfigError(resolver.problems)
+        raise ConfigError(dict.fromkeys(resolver.problems))
     return new
 
 
