@@ -1,7 +1,8 @@
 """Whether bash can read the commands that the user wrote.
 
 A command that bash can't parse would fail on the cluster, hours later. It is parsed (``bash -n``:
-nothing is executed) once for each different text; where there is no bash, the check is left out.
+nothing is executed) once for each different text that is not plain; where there is no bash, the
+check is left out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from evalc.plan.model import Shell
+from evalc.plan.plain_commands import is_plain
 from evalc.plan.problems import BadCommand
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def unreadable_commands(plan: Plan) -> list[Problem]:
 
 def unreadable_texts(commands: Iterable[str], origin: Origin) -> list[Problem]:
     """A problem for each different text that bash refuses, where it was written."""
-    texts = list(dict.fromkeys(text for text in commands if text.strip()))
+    texts = [t for t in dict.fromkeys(commands) if t.strip() and not is_plain(t)]
     bash = shutil.which("bash") if texts else None
     if bash is None:
         return []
