@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
@@ -15,12 +16,13 @@ from evalc.resources import read_schema
 from evalc.source import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from evalc.bundle import Bundle
     from evalc.config import Config
     from evalc.errors import Location
     from evalc.plan import Plan
+    from evalc.plan.lower import Lowered
     from evalc.source import Node
     from evalc.words import RuntimeEnv, Secret
 
@@ -85,43 +87,72 @@ def check(request: Request) -> list[Problem]:
 
 
 def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
-    from evalc.backends import registry
-    from evalc.plan.commands import unreadable_commands
     from evalc.plan.lower import lower
 
     _check_name(request.name)
     config = _load(request)
-    problems = list(config.problems)
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigError([*problems, *_found_later(request, config)])
+    if _has_error(config.problems):
+        raise ConfigError([*config.problems, *_found_later(request, config)])
     lowered = lower(
         config.root,
         name=request.name,
         base=str(request.config.parent),
         selected=request.tasks,
     )
-    problems += lowered.warnings
-    problems += unreadable_commands(lowered.plan)
-    with registry.blaming(lowered.plan.backend, "check"):
-        problems += registry.get(lowered.plan.backend).check(lowered.plan)
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigError(problems)
+    found = _unreadable_commands(lowered)
+    if _has_error(lowered.problems):
+        from evalc.config.silence import causes
+
+        # The plan has gaps, with which a backend may not cope.
+        with suppress(Exception):
+            found += _found_by_backend(lowered)
+        found = list(causes(config.root, lowered.problems, found))
+    else:
+        found += _found_by_backend(lowered)
+    problems = [*config.problems, *lowered.problems, *found]
+    if _has_error(problems):
+        raise ConfigError(dict.fromkeys(problems))
     return config, lowered.plan, ConfigError(problems).problems
 
 
-def _found_later(request: Request, config: Config) -> list[Problem]:
-    """What lowering would complain about in the parts of a wrong config that are right."""
-    from evalc.config.prune import pruned
-    from evalc.plan.lower import lower
-    from evalc.plan.problems import NotGiven
+def _has_error(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity == "error" for problem in problems)
 
-    root = pruned(config.root, config.problems)
-    try:
-        lower(root, name=request.name, base=str(request.config.parent), selected=request.tasks)
-    except ConfigError as error:
-        # What is missing may be what was taken out.
-        return [problem for problem in error.problems if not isinstance(problem, NotGiven)]
-    return []
+
+def _found_later(request: Request, config: Config) -> list[Problem]:
+    """What the later steps complain about in the parts of a wrong config that are right."""
+    from evalc.config.silence import causes, has_stand_in, silenced
+    from evalc.plan.lower import lower
+
+    root = silenced(config.root, config.problems)
+    found: list[Problem] = []
+    # What can't cope with a stand-in has nothing to add: the config is wrong as it is.
+    with suppress(Exception):
+        base = str(request.config.parent)
+        lowered = lower(root, name=request.name, base=base, selected=request.tasks)
+        found += lowered.problems
+        found += _unreadable_commands(lowered)
+        # What a backend says of a plan depends on how it is to be executed.
+        if not has_stand_in(root.get("execution")):
+            found += _found_by_backend(lowered)
+    return list(dict.fromkeys(causes(root, config.problems, found)))
+
+
+def _unreadable_commands(lowered: Lowered) -> list[Problem]:
+    from evalc.plan.commands import unreadable_commands
+
+    return unreadable_commands(lowered.plan, lowered.left_out)
+
+
+def _found_by_backend(lowered: Lowered) -> list[Problem]:
+    from evalc.backends import registry
+
+    plan = lowered.plan
+    # Where no task could be lowered there is nothing to ask of a plan.
+    if not any(job.steps for job in plan.jobs):
+        return []
+    with registry.blaming(plan.backend, "check"):
+        return list(registry.get(plan.backend).check(plan))
 
 
 def _load(request: Request) -> Config:
@@ -227,6 +258,8 @@ def explain(request: Request, key: str) -> Explanation:
     from evalc.source.nodes import Mapping, Sequence, walk
 
     config = _load(request)
+    if config.unfilled:
+        raise ConfigError(config.unfilled)
     path = _parse_key(key)
     node = walk(config.root, path)
     if node is None:

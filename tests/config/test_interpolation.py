@@ -32,6 +32,8 @@ def resolved(text: str, *overrides: str) -> Any:
         builtin=Path("/nowhere"),
         command_keys=is_command,
     )
+    if composed.problems:
+        raise ConfigError(composed.problems)
     return composed.root.plain()
 
 

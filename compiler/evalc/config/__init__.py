@@ -21,13 +21,15 @@ class Config:
     """A config, ready for lowering unless ``problems`` has errors.
 
     ``root`` is resolved and canonical, ``unresolved`` is as composed, with its references;
-    ``sources`` are the files that it was composed from.
+    ``sources`` are the files that it was composed from. Of the problems, ``unfilled`` are those of
+    references; ``root`` has stand-ins for their values.
     """
 
     root: Mapping
     unresolved: Mapping
     sources: tuple[Source, ...]
     problems: tuple[Problem, ...]
+    unfilled: tuple[Problem, ...]
 
 
 def _kind(root: Mapping) -> str:
@@ -53,10 +55,12 @@ def load(
     :class:`~evalc.errors.ConfigError` when the config can't be composed at all; what validation
     finds is in the result.
     """
+    from evalc.config.checking.problems import MissingValue
     from evalc.config.checking.schema import is_command
     from evalc.config.checking.secrets_lint import find_secrets
     from evalc.config.checking.validate import validate
     from evalc.config.composing.compose import compose
+    from evalc.config.composing.problems import MissingReference
     from evalc.config.normalise import normalise, with_defaults
 
     kinds = ["local"]
@@ -76,7 +80,20 @@ def load(
         added=added,
         underlay=underlay,
     )
-    root, problems = normalise(composed.root)
-    problems += validate(root, schema(_kind(root) or "local"))
+    filled = composed.root
+    if composed.problems:
+        from evalc.config.silence import of_known_types
+
+        filled = of_known_types(filled)
+    root, problems = normalise(filled)
+    found = validate(root, schema(_kind(root) or "local"))
+    problems += found
+    # What refers to a value that lacks is told with that value, where it can be given.
+    asked = {problem.key for problem in found if isinstance(problem, MissingValue)}
+    problems += [
+        problem
+        for problem in composed.problems
+        if not (isinstance(problem, MissingReference) and problem.missing in asked)
+    ]
     problems += find_secrets(composed.unresolved)
-    return Config(root, composed.unresolved, composed.sources, tuple(problems))
+    return Config(root, composed.unresolved, composed.sources, tuple(problems), composed.problems)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from evalc.config.composing.repository import no_folders
 from evalc.errors import Problem
 from evalc.source import Mapping, Scalar, Sequence, parse, read_file
-from evalc.source.nodes import empty_mapping, scalar_text, show_path, walk
+from evalc.source.nodes import MARK, empty_mapping, scalar_text, show_path, walk
 from evalc.words import Literal
 
 if TYPE_CHECKING:
@@ -515,9 +515,9 @@ def _obstacle(root: Mapping, to: Path) -> tuple[Path, Node | None]:
 
 
 def _is_nothing(node: Node) -> bool:
-    """Whether a value leaves the place to another: null, not given yet, or an empty list."""
+    """Whether a value leaves the place to another: null, not given yet, wrong, or an empty list."""
     if isinstance(node, Scalar):
-        return node.value is None or node.value == "???"
+        return node.value in (None, "???", MARK)
     return isinstance(node, Sequence) and not node.items
 
 

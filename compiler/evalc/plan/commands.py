@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from evalc.plan.model import Shell
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evalc.errors import Problem
-    from evalc.plan.model import Plan
+    from evalc.plan.model import Plan, Step
     from evalc.plan.origin import Origin
 
 _WHERE = re.compile(r"^.*?line (\d+): ", re.DOTALL)
 
 
-def unreadable_commands(plan: Plan) -> list[Problem]:
-    """A problem for each different command of the plan that bash refuses."""
-    return unreadable_texts(_texts(plan), plan.origin)
+def unreadable_commands(plan: Plan, others: Iterable[Step] = ()) -> list[Problem]:
+    """A problem for each different command of the plan, and of ``others``, that bash refuses."""
+    return unreadable_texts(_texts(plan, others), plan.origin)
 
 
 def unreadable_texts(commands: Iterable[str], origin: Origin) -> list[Problem]:
@@ -45,12 +46,12 @@ def unreadable_texts(commands: Iterable[str], origin: Origin) -> list[Problem]:
     return problems
 
 
-def _texts(plan: Plan) -> Iterator[str]:
+def _texts(plan: Plan, others: Iterable[Step]) -> Iterator[str]:
     for service in plan.services:
         yield service.pre_cmd
         if isinstance(service.command, Shell):
             yield service.command.text
-    for step in plan.steps:
+    for step in chain(plan.steps, others):
         yield step.pre_cmd
         yield step.post_cmd
         if step.command:

@@ -8,7 +8,7 @@ from evalc.plan.env import env_block
 from evalc.plan.model import EnvVar, Mount
 from evalc.plan.problems import Contradiction, NotGiven
 from evalc.source import Mapping, Scalar
-from evalc.source.nodes import scalar_text, users_location, walk
+from evalc.source.nodes import MARK, StandIn, scalar_text, users_location, walk
 from evalc.words import Word, literal
 
 if TYPE_CHECKING:
@@ -80,12 +80,20 @@ class Reader:
         if word is not None:
             return word
         self.missing(*path, because=because)
-        return literal("")
+        return literal(MARK)
 
     def missing(self, *path: str | int, because: str) -> None:
         """Report a key that must be given."""
+        if self.is_unknown(*path):
+            return
         key = ".".join(str(step) for step in path)
         self.problems.append(NotGiven(key=key, because=because, location=self.at(*path)))
+
+    def is_unknown(self, *path: str | int) -> bool:
+        """Whether a stand-in is what, or where, this may be given."""
+        return any(
+            isinstance(self.node(*path[:length]), StandIn) for length in range(1, len(path) + 1)
+        )
 
     def number(self, *path: str | int) -> int | float | None:
         """A number; None when there is none."""

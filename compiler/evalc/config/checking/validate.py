@@ -22,7 +22,7 @@ from evalc.config.checking.problems import (
 from evalc.config.checking.proof import is_right
 from evalc.config.checking.schema import places, types_of
 from evalc.config.checking.standins import Late, Loose, instance
-from evalc.errors import Location, did_you_mean, nearest
+from evalc.errors import did_you_mean, first_line, nearest
 from evalc.source import Mapping, Scalar, Sequence, scalar_value
 from evalc.source.nodes import key_location, scalars, show_path, walk
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from evalc.config.checking.checker import Checker
     from evalc.config.checking.schema import Json, Schema
-    from evalc.errors import Problem
+    from evalc.errors import Location, Problem
     from evalc.source import Node, Path, Value
 
 _TYPE_WORDS = {
@@ -167,8 +167,8 @@ class _Reading:
             # Defaults of evalc's own are no place for the user to add something.
             own = [key for key in node.keys.values() if key.source.kind != "builtin"]
             if not own and not above:
-                return EmptyConfig(location=_first_line(at))
-            at = own[0].location if own else _first_line(at)
+                return EmptyConfig(location=first_line(at))
+            at = own[0].location if own else first_line(at)
         return MissingKey(
             key=str(path[-1]), where=self._name(above), path=_dotted(path), location=at
         )
@@ -227,7 +227,7 @@ class _Reading:
         node = walk(self.root, path)
         if node is None or (isinstance(node, Scalar) and node.value is None and not node.text):
             return key_location(self.root, path)
-        return _first_line(node.location)
+        return first_line(node.location)
 
     def _users_place(self, path: Path) -> tuple[Location, bool]:
         """Where the user can give the value, and whether that is the value's own place.
@@ -242,14 +242,6 @@ class _Reading:
             if at.source.kind != "builtin":
                 return at, False
         return own, False
-
-
-def _first_line(at: Location) -> Location:
-    """The part of a location that is on its first line: a caret can't go further."""
-    if at.end_line == at.line:
-        return at
-    end = max(at.column + 1, len(at.source.line(at.line).rstrip()) + 1)
-    return Location(at.source, at.line, at.column, at.line, end)
 
 
 def _dotted(path: Path) -> str:

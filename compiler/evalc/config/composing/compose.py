@@ -19,7 +19,7 @@ from evalc.config.composing.merge import Layers, copied, shallow
 from evalc.config.composing.overrides import Override, parse_overrides
 from evalc.config.composing.problems import NotAMapping
 from evalc.config.composing.repository import Repository, no_folders
-from evalc.errors import ConfigError, Source
+from evalc.errors import ConfigError, Problem, Source
 from evalc.source import Mapping, Node, Path, Scalar
 
 if TYPE_CHECKING:
@@ -36,12 +36,14 @@ class Composed:
     ``root`` has every reference filled in; text that is known only at run time is a
     :data:`~evalc.words.Word`. ``unresolved`` is the same with references kept. Every node knows
     where it was written, and ``previous`` leads to what it replaced. ``sources`` are the files that
-    were read, in order.
+    were read, in order. ``problems`` are the references that can't be read or stand for nothing;
+    ``root`` has stand-ins for them.
     """
 
     root: Mapping
     unresolved: Mapping
     sources: tuple[Source, ...]
+    problems: tuple[Problem, ...]
 
 
 def compose(
@@ -63,7 +65,7 @@ def compose(
     chosen other defaults). A value left as ``???`` is no error here.
 
     Raises :class:`~evalc.errors.ConfigError` with all problems of the step that fails (reading,
-    defaults lists, merging, overrides, references), and :class:`~evalc.errors.UsageError` when a
+    defaults lists, merging, overrides), and :class:`~evalc.errors.UsageError` when a
     directory is not there.
     """
     parsed = parse_overrides(overrides)
@@ -75,11 +77,16 @@ def compose(
     of_groups = [override for override in parsed if _names_group(override, repository)]
     of_values = [override for override in parsed if override not in of_groups]
     parts = resolve_defaults(repository, loaded, of_groups)
-    _check_syntax(parts, of_values)
-    merged = _merge_parts(parts, loaded.values)
-    root = underlay(_apply(of_values, underlay(merged)))
-    resolved = fill_references(Resolver(root, command_keys))
-    return Composed(resolved, root, tuple(repository.sources))
+    misread = _unreadable(parts, of_values)
+    try:
+        merged = _merge_parts(parts, loaded.values)
+        root = underlay(_apply(of_values, underlay(merged)))
+    except ConfigError as error:
+        raise ConfigError(dict.fromkeys([*misread, *error.problems])) from None
+    resolver = Resolver(root, command_keys)
+    resolved = fill_references(resolver)
+    problems = tuple(dict.fromkeys([*misread, *resolver.problems]))
+    return Composed(resolved, root, tuple(repository.sources), problems)
 
 
 def _names_group(override: Override, repository: Repository) -> bool:
@@ -87,14 +94,12 @@ def _names_group(override: Override, repository: Repository) -> bool:
     return not isinstance(override.value, Mapping) and repository.is_group(override.key)
 
 
-def _check_syntax(parts: Items[Part], overrides: Items[Override]) -> None:
-    """Refuse ``${…}`` that can't be read, even where something else replaces it."""
+def _unreadable(parts: Items[Part], overrides: Items[Override]) -> list[Problem]:
+    """Every ``${…}`` that can't be read, even where something else replaces it."""
     nodes: list[Node] = [override.value for override in overrides if override.value is not None]
     sources = {id(part.config): part.config for part in parts}
     nodes += [config.values for config in sources.values() if "${" in config.source.text]
-    problems = [problem for node in nodes for problem in unreadable(node)]
-    if problems:
-        raise ConfigError(problems)
+    return [problem for node in nodes for problem in unreadable(node)]
 
 
 def _merge_parts(parts: Items[Part], primary: Mapping) -> Mapping:
