@@ -69,8 +69,8 @@ def compile(request: Request) -> Compiled:  # noqa: A001 - it is what a compiler
         with registry.blaming(plan.backend, "emit"):
             emission = backend.emit(plan)
     except Refused as refused:
-        at = plan.origin.locate(refused.value) or plan.origin.at()
-        raise ConfigError([CannotCarry(why=refused.why, location=at)]) from None
+        key, at = plan.origin.find(refused.value) or ("", plan.origin.at())
+        raise ConfigError([CannotCarry(why=refused.why, key=key, location=at)]) from None
     bundle = build(plan, emission, _composed_text(config), _inputs(request, config))
     return Compiled(request.name, plan, bundle, warnings)
 

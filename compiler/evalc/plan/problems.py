@@ -233,12 +233,32 @@ class NoEffect(Problem):
 
 
 class CannotCarry(Problem):
-    """A value that the file it belongs in can't hold."""
+    """A value that the file it belongs in can't hold. ``key`` is where it stands, or the block of
+    which it is a key."""
 
     code: ClassVar[str] = "cannot-carry"
     sensitive: ClassVar[bool] = True
     why: str
+    key: str = ""
 
     @property
     def message(self) -> str:
-        return f"this value can't be written where it belongs: {self.why}"
+        value = f"what '{self.key}' says" if self.key else "this value"
+        return f"{value} can't be written where it belongs: {self.why}"
+
+
+class ReferenceInKey(Problem):
+    """``${…}`` in a key, where nothing is filled in."""
+
+    code: ClassVar[str] = "bad-interpolation"
+    key: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"'${{…}}' in a key is not filled in, and those of '{self.key}' are taken as they are"
+        )
+
+    @property
+    def label(self) -> str:
+        return "write the path itself"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalc.plan.env import env_block
 from evalc.plan.model import EnvVar, Mount
-from evalc.plan.problems import Contradiction, NotGiven
+from evalc.plan.problems import Contradiction, NotGiven, ReferenceInKey
 from evalc.source import Mapping, Scalar
 from evalc.source.nodes import MARK, StandIn, scalar_text, users_location, walk
 from evalc.words import Word, literal
@@ -107,6 +107,13 @@ class Reader:
         for source, node in block.entries.items() if block else ():
             if not isinstance(node, Scalar):
                 continue
+            if "${" in source:
+                self.problems.append(
+                    ReferenceInKey(
+                        key=".".join(("execution", "mounts", *kinds)),
+                        location=self.at("execution", "mounts", *kinds, source),
+                    )
+                )
             target, _, mode = scalar_text(node).partition(":")
             if mode not in ("", "ro", "rw"):
                 what = f"'{mode}' does not say how to mount"
