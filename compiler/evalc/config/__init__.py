@@ -58,6 +58,7 @@ def load(
     from evalc.config.checking.problems import MissingValue
     from evalc.config.checking.schema import is_command
     from evalc.config.checking.secrets_lint import find_secrets
+    from evalc.config.checking.unused import find_unused
     from evalc.config.checking.validate import validate
     from evalc.config.composing.compose import compose
     from evalc.config.composing.problems import MissingReference
@@ -96,4 +97,5 @@ def load(
         if not (isinstance(problem, MissingReference) and problem.missing in asked)
     ]
     problems += find_secrets(composed.unresolved)
+    problems += find_unused(composed.unresolved)
     return Config(root, composed.unresolved, composed.sources, tuple(problems), composed.problems)

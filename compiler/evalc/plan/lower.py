@@ -305,6 +305,7 @@ class _Lowering(Reader):
         )
         url, model = self._target(settings, endpoint_type, services)
         key_name = self._key_name(settings)
+        self._check_results(path)
         params = _block(settings, "config", "params")
         limit = params.get("limit_samples")
         return Step(
@@ -475,7 +476,19 @@ class _Lowering(Reader):
         if key_name:
             endpoint["api_key_name"] = key_name
         made = {"config": config, "target": {"api_endpoint": endpoint}}
-        return _merged(made, settings, null_gives_way=True)
+        merged = _merged(made, settings, null_gives_way=True)
+        if isinstance(merged["config"], dict):
+            merged["config"]["output_dir"] = config["output_dir"]
+        return merged
+
+    def _check_results(self, path: Path) -> None:
+        """Warn of a folder of the user's for results, which would be lost with the container."""
+        for block in (path, ("evaluation",)):
+            key = (*block, _SETTINGS, "config", "output_dir")
+            if self.word(*key) not in (None, literal("/results")):
+                why = "results are kept where evalc looks for them ('execution.output_dir')"
+                shown = ".".join(str(step) for step in key)
+                self.problems.append(NoEffect(key=shown, why=why, location=self.at(*key)))
 
     def _dataset(self, path: Path) -> Mount | None:
         source = self.word(*path, "dataset_dir")
