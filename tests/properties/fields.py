@@ -208,6 +208,10 @@ def nul(value: str) -> bool:
     return "\0" in value
 
 
+def no_url(value: str) -> bool:
+    return re.search(r"[\s\x00-\x1f\x7f]", value) is not None
+
+
 def colon(value: str) -> bool:
     """What the engines' ``--volume`` can't carry."""
     return nul(value) or ":" in value
@@ -292,7 +296,7 @@ FIELDS: dict[str, Field] = {
     "execution.mounts.evaluation.*": path_of(colon, mounted(argument)),
     "env_vars.*": literal(both(variable(), server_variable())),
     "target.api_endpoint.url": Field(
-        nul, both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")), read_in=True
+        no_url, both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")), read_in=True
     ),
     "target.api_endpoint.model_id": Field(has_control, MODEL, read_in=True),
     "target.api_endpoint.api_key_name": Field(no_variable, executed=False),

@@ -33,6 +33,7 @@ from evalc.plan.problems import (
     AmbiguousTask,
     BadEnvName,
     BadTaskName,
+    BadUrl,
     Contradiction,
     DuplicateTask,
     NoEffect,
@@ -88,6 +89,7 @@ _USUAL_PATHS = {
     "completions": "/v1/completions",
     "embedding": "/v1/embeddings",
 }
+_NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f]")
 _BY_NAME = "an endpoint of the type lepton is found by it"
 # Of a task of whose name this is said, nothing else can be known.
 _OF_IDENTITY = (AmbiguousTask, BadTaskName, DuplicateTask, UnknownTask)
@@ -381,6 +383,7 @@ class _Lowering(Reader):
         own = _api_endpoint(settings)
         url = _as_word(own.get("url"))
         model = _as_word(own.get("model_id"))
+        self._check_url(url or self.word("target", "api_endpoint", "url"))
         # An auxiliary deployment is not what is evaluated.
         if not services or services[0].env_prefix:
             if self.on_lepton and self._is_looked_up():
@@ -415,6 +418,15 @@ class _Lowering(Reader):
             else:
                 url = literal(f"http://127.0.0.1:{self._front_port(service)}{path}")
         return url, model or service.model_id
+
+    def _check_url(self, url: Word | None) -> None:
+        """Refuse what no client could ask: the server would be blamed, hours later."""
+        texts = [part.text for part in url or () if isinstance(part, Literal)]
+        if any(_NOT_IN_URLS.search(text) for text in texts):
+            # It was written once, for all tasks or in one.
+            at = Origin(self.root).locate(texts[0] if len(url or ()) == 1 else url)
+            at = at or self.value_at("target", "api_endpoint", "url")
+            self.problems.append(BadUrl(location=at))
 
     def _may_be_told_elsewhere(self, settings: dict[str, Any]) -> bool:
         """Whether a stand-in may be where the endpoint is given, or served."""

@@ -203,6 +203,20 @@ class BadCommand(Problem):
         return f"bash can't read this: {self.what}"
 
 
+class BadUrl(Problem):
+    """The address of an endpoint that can't be one."""
+
+    code: ClassVar[str] = "bad-value"
+
+    @property
+    def message(self) -> str:
+        return "the endpoint's URL has a space, a line break or another such character in it"
+
+    @property
+    def label(self) -> str:
+        return "write a space as %20"
+
+
 class Contradiction(Problem):
     """Keys that are right by themselves and wrong together."""
 
