@@ -71,7 +71,7 @@ def _report_refusal(error: OSError) -> int:
         _say(f"the output can't be written: {error.strerror}")
     else:
         _say(f"{os.fsdecode(error.filename)}: {error.strerror}")
-    return INTERNAL
+    return USAGE
 
 
 def _say(message: str, hint: str = "") -> None:
