@@ -284,17 +284,19 @@ def _hint(node: Node, types: set[str]) -> str:
     if "array" in types:
         return "write it as a list, one item a line, each after a dash"
     if isinstance(node.value, str):
-        return _text_hint(node.value, types)
+        return _text_hint(node, node.value, types)
     return _number_hint(node.text, node.value) if "string" in types else ""
 
 
-def _text_hint(value: str, types: set[str]) -> str:
+def _text_hint(node: Scalar, value: str, types: set[str]) -> str:
     if "boolean" in types and value.casefold() in _TRUE_WORDS:
         return "write true, without quotes"
     if "boolean" in types and value.casefold() in _FALSE_WORDS:
         return "write false, without quotes"
-    if value and types & {"number", "integer"} and isinstance(scalar_value(value), int | float):
-        return "remove the quotes"
+    meant = scalar_value(value) if value and types & {"number", "integer"} else None
+    if isinstance(meant, int | float):
+        # Written without quotes it is text only where a number is written in another way, as in -o.
+        return f"write {meant}" if node.plain_style else "remove the quotes"
     return ""
 
 
