@@ -46,6 +46,7 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
         SERVED + ", command: '${no}'}\n" + TASK,
         SERVED + ", endpoints: '${no}'}\n" + TASK,
         "deployment: {type: vllm, hf_model_handle: '${no}', served_model_name: m}\n" + TASK,
+        SERVED + ", max_model_len: 8, extra_args: 'a ${deployment.max_model_ln}'}\n" + TASK,
         "target: ${no}\n" + TASK,
         "target: {api_endpoint: {url: '${no}', model_id: m}}\n" + TASK,
         "target: {api_endpoint: {url: 1, model_id: m}}\n" + TASK,

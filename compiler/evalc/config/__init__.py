@@ -97,5 +97,7 @@ def load(
         if not (isinstance(problem, MissingReference) and problem.missing in asked)
     ]
     problems += find_secrets(composed.unresolved)
-    problems += find_unused(composed.unresolved)
+    # A reference that is misspelt is one to a key all the same.
+    if not composed.problems:
+        problems += find_unused(composed.unresolved)
     return Config(root, composed.unresolved, composed.sources, tuple(problems), composed.problems)
