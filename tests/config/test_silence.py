@@ -47,6 +47,8 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
         SERVED + ", endpoints: '${no}'}\n" + TASK,
         "deployment: {type: vllm, hf_model_handle: '${no}', served_model_name: m}\n" + TASK,
         SERVED + ", max_model_len: 8, extra_args: 'a ${deployment.max_model_ln}'}\n" + TASK,
+        "execution: {type: locl, engine: none}\n"
+        "deployment: {type: generic, command: c, served_model_name: m}\n" + TASK,
         "target: ${no}\n" + TASK,
         "target: {api_endpoint: {url: '${no}', model_id: m}}\n" + TASK,
         "target: {api_endpoint: {url: 1, model_id: m}}\n" + TASK,

@@ -111,7 +111,8 @@ class ServiceReader(Reader):
             self._either_model(path, kind)
         engine = self.text("execution", "engine")
         image = self.word(*path, "image")
-        if engine != "none":
+        # Whether there is a container is not known where the engine is not.
+        if engine != "none" and not self.is_unknown("execution", "engine"):
             image = self.need(*path, "image", because=because)
         gpus = self.text(*path, "gpus")
         wait = _READY_IN_ON_CLUSTERS if self.on_cluster else _READY_IN
