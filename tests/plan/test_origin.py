@@ -65,3 +65,19 @@ def test_a_value_that_something_was_made_of(hosted: Config) -> None:
     assert shown(found.locate("evaluates /a long text with t")) == "'/a long text'"
     assert shown(found.locate("literal part")).startswith("'/x${oc.env")
     assert shown(found.locate("<a default>")).startswith("'/x${oc.env")
+
+
+def test_a_value_that_is_a_key(hosted: Config) -> None:
+    found = hosted.plan(
+        f"""\
+        execution: {{mounts: {{evaluation: {{/a/b: /c}}}}}}
+        evaluation: {{tasks: [{{{OWN}, dataset_dir: /d}}]}}
+        """
+    ).origin
+    named = found.find("/a/b")
+    assert named is not None
+    assert named[0] == "execution.mounts.evaluation"
+    assert shown(named[1]) == "/a/b"
+    named = found.find("/d")
+    assert named is not None
+    assert named[0] == "evaluation.tasks[0].dataset_dir"

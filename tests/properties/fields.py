@@ -21,7 +21,7 @@ from properties.hostile import has_control
 
 from evalc import config as configs
 from evalc.backends.local.arguments import OWN, options
-from evalc.compiler import _schema_for
+from evalc.compiler import _added_groups, _schema_for
 from evalc.source import read_file
 from evalc.words import Literal
 
@@ -215,6 +215,10 @@ def own_argument(value: str) -> bool:
     return nul(value) or any(name in OWN for _, name in options([(Literal(value),)]))
 
 
+def no_url(value: str) -> bool:
+    return re.search(r"[\s\x00-\x1f\x7f]", value) is not None
+
+
 def colon(value: str) -> bool:
     """What the engines' ``--volume`` can't carry."""
     return nul(value) or ":" in value
@@ -305,7 +309,7 @@ FIELDS: dict[str, Field] = {
     "execution.mounts.evaluation.*": path_of(colon, mounted(argument)),
     "env_vars.*": literal(both(variable(), server_variable())),
     "target.api_endpoint.url": Field(
-        nul, both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")), read_in=True
+        no_url, both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")), read_in=True
     ),
     "target.api_endpoint.model_id": Field(has_control, MODEL, read_in=True),
     "target.api_endpoint.api_key_name": Field(no_variable, executed=False),
@@ -405,7 +409,13 @@ COMMANDS = {
 
 @lru_cache
 def _composed(name: str) -> str:
-    loaded = configs.load(read_file(EVERY[name]), overrides=(), config_dirs=(), schema=_schema_for)
+    loaded = configs.load(
+        read_file(EVERY[name]),
+        overrides=(),
+        config_dirs=(),
+        schema=_schema_for,
+        added=_added_groups,
+    )
     return json.dumps(loaded.unresolved.plain())
 
 
