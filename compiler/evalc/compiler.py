@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
@@ -15,14 +16,14 @@ from evalc.resources import read_schema
 from evalc.source import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from evalc.backends.base import Backend
     from evalc.bundle import Bundle
     from evalc.config import Config
     from evalc.config.migrating import Migrated
     from evalc.errors import Location
     from evalc.plan import Plan
+    from evalc.plan.lower import Lowered
     from evalc.source import Node
     from evalc.words import RuntimeEnv, Secret
 
@@ -58,17 +59,19 @@ def compile(request: Request) -> Compiled:  # noqa: A001 - it is what a compiler
     Raises :class:`~evalc.errors.ConfigError` with every problem, and
     :class:`~evalc.errors.UsageError` when a file that the command line names can't be read.
     """
+    from evalc.backends import registry
     from evalc.bundle.build import build
     from evalc.emit.quoting import Refused
     from evalc.plan.problems import CannotCarry
 
     config, plan, warnings = _plan(request)
-    backend = _backend(plan.backend)
+    backend = registry.get(plan.backend)
     try:
-        emission = backend.emit(plan)
+        with registry.blaming(plan.backend, "emit"):
+            emission = backend.emit(plan)
     except Refused as refused:
-        at = plan.origin.locate(refused.value) or plan.origin.at()
-        raise ConfigError([CannotCarry(why=refused.why, location=at)]) from None
+        key, at = plan.origin.find(refused.value) or ("", plan.origin.at())
+        raise ConfigError([CannotCarry(why=refused.why, key=key, location=at)]) from None
     bundle = build(plan, emission, _composed_text(config), _inputs(request, config))
     return Compiled(request.name, plan, bundle, warnings)
 
@@ -85,41 +88,72 @@ def check(request: Request) -> list[Problem]:
 
 
 def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
-    from evalc.plan.commands import unreadable_commands
     from evalc.plan.lower import lower
 
     _check_name(request.name)
     config = _load(request)
-    problems = list(config.problems)
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigError([*problems, *_found_later(request, config)])
+    if _has_error(config.problems):
+        raise ConfigError([*config.problems, *_found_later(request, config)])
     lowered = lower(
         config.meant,
         name=request.name,
         base=str(request.config.parent),
         selected=request.tasks,
     )
-    problems += lowered.warnings
-    problems += unreadable_commands(lowered.plan)
-    problems += _backend(lowered.plan.backend).check(lowered.plan)
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigError(problems)
+    found = _unreadable_commands(lowered)
+    if _has_error(lowered.problems):
+        from evalc.config.silence import causes
+
+        # The plan has gaps, with which a backend may not cope.
+        with suppress(Exception):
+            found += _found_by_backend(lowered)
+        found = list(causes(config.root, lowered.problems, found))
+    else:
+        found += _found_by_backend(lowered)
+    problems = [*config.problems, *lowered.problems, *found]
+    if _has_error(problems):
+        raise ConfigError(dict.fromkeys(problems))
     return config, lowered.plan, ConfigError(problems).problems
 
 
-def _found_later(request: Request, config: Config) -> list[Problem]:
-    """What lowering would complain about in the parts of a wrong config that are right."""
-    from evalc.config.prune import pruned
-    from evalc.plan.lower import lower
-    from evalc.plan.problems import NotGiven
+def _has_error(problems: Iterable[Problem]) -> bool:
+    return any(problem.severity == "error" for problem in problems)
 
-    root = pruned(config.meant, config.problems)
-    try:
-        lower(root, name=request.name, base=str(request.config.parent), selected=request.tasks)
-    except ConfigError as error:
-        # What is missing may be what was taken out.
-        return [problem for problem in error.problems if not isinstance(problem, NotGiven)]
-    return []
+
+def _found_later(request: Request, config: Config) -> list[Problem]:
+    """What the later steps complain about in the parts of a wrong config that are right."""
+    from evalc.config.silence import causes, has_stand_in, silenced
+    from evalc.plan.lower import lower
+
+    root = silenced(config.meant, config.problems)
+    found: list[Problem] = []
+    # What can't cope with a stand-in has nothing to add: the config is wrong as it is.
+    with suppress(Exception):
+        base = str(request.config.parent)
+        lowered = lower(root, name=request.name, base=base, selected=request.tasks)
+        found += lowered.problems
+        found += _unreadable_commands(lowered)
+        # What a backend says of a plan depends on how it is to be executed.
+        if not has_stand_in(root.get("execution")):
+            found += _found_by_backend(lowered)
+    return list(dict.fromkeys(causes(root, config.problems, found)))
+
+
+def _unreadable_commands(lowered: Lowered) -> list[Problem]:
+    from evalc.plan.commands import unreadable_commands
+
+    return unreadable_commands(lowered.plan, lowered.left_out)
+
+
+def _found_by_backend(lowered: Lowered) -> list[Problem]:
+    from evalc.backends import registry
+
+    plan = lowered.plan
+    # Where no task could be lowered there is nothing to ask of a plan.
+    if not any(job.steps for job in plan.jobs):
+        return []
+    with registry.blaming(plan.backend, "check"):
+        return list(registry.get(plan.backend).check(plan))
 
 
 def _load(request: Request, source: Source | None = None) -> Config:
@@ -133,7 +167,14 @@ def _load(request: Request, source: Source | None = None) -> Config:
         overrides=request.overrides,
         config_dirs=request.config_dirs,
         schema=_schema_for,
+        added=_added_groups,
     )
+
+
+def _added_groups() -> list[tuple[str, Path]]:
+    from evalc.backends import registry
+
+    return registry.group_folders()
 
 
 def _check_name(name: str) -> None:
@@ -141,12 +182,6 @@ def _check_name(name: str) -> None:
         raise UsageError(
             f"the config's file name {name!r} holds a character that no script can show"
         )
-
-
-def _backend(name: str) -> Backend:
-    from evalc.backends import registry
-
-    return registry.get(name)
 
 
 @cache
@@ -159,7 +194,10 @@ def _schema_for(kind: str) -> dict[str, Any]:
     from evalc.config.checking.schema import config_schema
 
     try:
-        return config_schema({kind: registry.get(kind).execution_schema()})
+        backend = registry.get(kind)
+        # A schema that can't be put into one is its backend's fault too.
+        with registry.blaming(kind, "execution_schema"):
+            return config_schema({kind: backend.execution_schema()})
     except registry.UnknownBackend:
         found = registry.working()
         return config_schema({name: found[name].execution_schema() for name in found})
@@ -221,6 +259,8 @@ def explain(request: Request, key: str) -> Explanation:
     from evalc.source.nodes import Mapping, Sequence, walk
 
     config = _load(request)
+    if config.unfilled:
+        raise ConfigError(config.unfilled)
     path = _parse_key(key)
     node = walk(config.root, path)
     if node is None:

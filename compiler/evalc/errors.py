@@ -59,6 +59,14 @@ class Location:
         return f"{self.source.name}:{self.line}:{self.column}"
 
 
+def first_line(at: Location) -> Location:
+    """The part of a location that is on its first line: a caret can't go further."""
+    if at.end_line == at.line:
+        return at
+    end = max(at.column + 1, len(at.source.line(at.line).rstrip()) + 1)
+    return Location(at.source, at.line, at.column, at.line, end)
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class _Facts:
     """A class whose annotated attributes are facts, given by name as to a dataclass.

@@ -5,7 +5,10 @@ set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 out=build/demo/quickstart
 
-show() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
+# Bold on a terminal, and plain in a file or a CI's log.
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+show() { printf '\n%s$ %s%s\n' "$bold" "$*" "$plain"; }
 
 # A new folder each time, so that the demo always has something to evaluate.
 rm -rf "$out"

@@ -88,7 +88,8 @@ def print_table(scores: list[Score]) -> None:
             "-" if score.stderr is None else f"{score.stderr:.3f}",
             "-" if score.samples is None else str(score.samples),
         )
-    Console().print(table)
+    # Rich would also go by variables such as FORCE_COLOR, which many a CI sets.
+    Console(force_terminal=sys.stdout.isatty()).print(table)
 
 
 def fail(reason: str, status: int = 1) -> NoReturn:

@@ -4,9 +4,12 @@
 # secrets, each as NAME=VALUE and a NUL. 'once' leaves out tasks that were started before, whatever became
 # of them.
 #
+# Relative paths of the config count from the folder that this is first started in, whichever folder the run is
+# resumed from: logs/from keeps it.
+#
 # It prints a line: 'started', 'there' (they all were started before), 'busy PID', or 'refused WORDS'.
 set -u
-_how=$2 _keeper=$3
+_how=$2 _keeper=$3 _from=$PWD
 cd -P -- "$1" 2>/dev/null || {
   echo 'refused its folder is gone'
   exit 0
@@ -59,6 +62,8 @@ evalc_keep() {
     # Not for bash to reject: its words would hold the value.
     export "${_entry?}" 2>/dev/null || return 0
   done
+  # When it is gone, the scripts say which path they miss.
+  cd -- "$_from" 2>/dev/null || true
   # What bash starts in the background without job control is deaf to SIGINT, and so all that it starts.
   set -m
   ${_apart[@]+"${_apart[@]}"} bash -c "$_keeper" evalc-run "$_bundle_dir" "$@" 3>&1 \
@@ -85,6 +90,12 @@ _until=$((SECONDS + 5))
 while _holder=$(evalc_holder) && ! evalc_evaluates && [ "$SECONDS" -lt "$_until" ]; do sleep 0.1; done
 if [ -n "$_holder" ]; then
   echo "busy $_holder"
+  exit 0
+fi
+if [ -s "$_logs/from" ]; then
+  IFS= read -r -d '' _from <"$_logs/from" || true
+elif ! printf '%s\0' "$_from" 2>/dev/null >"$_logs/from"; then
+  echo "refused can't write in $_logs"
   exit 0
 fi
 for _id in "${_wanted[@]}"; do rm -f -- "$_bundle_dir/$_id/logs/cancelled"; done

@@ -298,9 +298,19 @@ def test_a_folder_of_somebody_elses(tmp_path: Path, force: bool) -> None:
 def test_a_damaged_manifest(tmp_path: Path, force: bool, manifest: bytes) -> None:
     """Nothing that a manifest names is removed unless all of it makes sense."""
     put(tmp_path / "out", {"manifest.json": manifest, "README.md": b"x"})
-    error = refused(tmp_path / "out", force=force)
-    assert "manifest.json is damaged, so evalc can't tell its files from yours" in error.message
-    assert error.hint == "give another --out, or remove the folder yourself"
+    if not force:
+        error = refused(tmp_path / "out", force=force)
+        assert "manifest.json is damaged, so evalc can't tell its files from yours" in error.message
+        assert "--force, which keeps the others" in error.hint
+        return
+    path = next(iter(NEW.files))
+    put(tmp_path / "out", {path: NEW.files[path].data, "results.yml": b"mine"})
+    there = {"manifest.json~": manifest, "results.yml": b"mine"}
+    if path != "README.md":
+        there["README.md~" if "README.md" in NEW.files else "README.md"] = b"x"
+    assert write(NEW, tmp_path / "out", force=True) is Outcome.REPLACED
+    assert tree(tmp_path / "out") == expected(NEW, there)
+    assert listing(tmp_path) == ["out"]
 
 
 def test_a_manifest_that_is_a_folder(tmp_path: Path, force: bool) -> None:
@@ -386,6 +396,59 @@ def test_a_bundle_of_somebody_elses_in_a_folder_of_ones_own(open_folder: Path) -
     assert said == f"can't write {home / 'out'}: Operation not permitted"
     assert tree(home / "out") == expected(OLD, RESULTS)
     assert listing(home) == ["out"]
+
+
+@pytest.mark.parametrize("how", ["can't be read", "can't be moved"])
+def test_results_that_can_not_be_moved_stay_where_they_are(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The old bundle is back in its place, with all that it held."""
+    out = open_folder / "out"
+    write(OLD, out, force=False)
+    put(out, RESULTS)
+    before = tree(out)
+    rename, iterdir = Path.rename, Path.iterdir
+    seen: list[Path] = []
+
+    def refuse(path: Path) -> None:
+        """The second of what was in the old bundle."""
+        seen.append(path)
+        if ".evalc-" in str(path) and len(seen) > 1:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    def renamed(self: Path, target: Path) -> Path:
+        if how == "can't be moved":
+            refuse(self)
+        return rename(self, target)
+
+    def listed(self: Path) -> Iterator[Path]:
+        if how == "can't be read":
+            refuse(self)
+        return iterdir(self)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(Path, "iterdir", listed)
+    with pytest.raises(
+        UsageError, match=r"can't be moved .*Permission denied.*nothing was changed"
+    ):
+        write(NEW, out, force=True)
+    monkeypatch.undo()
+    assert tree(out) == before
+    assert listing(open_folder) == ["out"]
+
+
+def test_an_old_bundle_that_can_not_be_removed_hides_no_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(OLD, tmp_path / "out", force=False)
+    put(tmp_path / "out", RESULTS)
+
+    def unlink(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert write(NEW, tmp_path / "out", force=True) is Outcome.REPLACED
+    assert tree(tmp_path / "out") == expected(NEW, RESULTS)
 
 
 # A disk that is full

@@ -106,6 +106,53 @@ def test_github(evalc: Run, good: Path, bad: Path) -> None:
     )
 
 
+def test_what_can_not_be_read_does_not_hide_the_others(evalc: Run, bad: Path) -> None:
+    Path("folder").mkdir()
+    Path("dangling.yaml").symlink_to("nowhere")
+    Path("bytes.yaml").write_bytes(b"a: \xff")
+    result = evalc("check", "folder", "dangling.yaml", "bytes.yaml", bad)
+    assert result.code == 2
+    assert "error: folder is a directory" in result.err
+    assert "error: there is no file dangling.yaml" in result.err
+    assert "bytes.yaml:1:4" in result.out
+    assert "did you mean 'engine'?" in result.out
+
+
+@pytest.mark.parametrize(
+    ("override", "label"),
+    [
+        ("execution.endpoint_readiness_timeout=010", "^^^ write 10"),
+        ("execution.endpoint_readiness_timeout='10'", "^^^^ remove the quotes"),
+        ("+x-a=1\n", "a line break has no meaning here"),
+        ("target.api_endpoint.url='http://a b'", "write a space as %20"),
+    ],
+)
+def test_what_is_said_of_an_override(evalc: Run, good: Path, override: str, label: str) -> None:
+    result = evalc("check", good, "-o", override)
+    assert result.code == 1
+    assert label in result.out
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# later\n", "{}\n", "---\n"])
+def test_an_empty_config_is_the_users(evalc: Run, text: str) -> None:
+    """And not evalc's own defaults, which are all that such a config has."""
+    Path("empty.yaml").write_text(text)
+    result = evalc("check", "empty.yaml", "--format", "github")
+    assert result.code == 1
+    assert "::error file=empty.yaml,line=1,endLine=1,col=1," in result.out
+    for key in ("'evaluation'", "'evaluation.tasks'", "'target.api_endpoint'", "'deployment'"):
+        assert key in result.out
+
+
+@pytest.mark.parametrize("before", ["x-a: 1\n", ""])
+def test_a_config_whose_evaluation_is_deleted(evalc: Run, before: str) -> None:
+    Path("c.yaml").write_text(f"{before}evaluation:\n  tasks:\n    - name: ifeval\n")
+    result = evalc("check", "c.yaml", "-o", "~evaluation")
+    assert result.code == 1
+    assert "--> c.yaml:1:1" in result.out
+    assert "needs the key 'evaluation'" in result.out
+
+
 @pytest.fixture
 def on_a_terminal(program: Path) -> Callable[..., str]:
     """What evalc prints on a terminal of 80 columns."""

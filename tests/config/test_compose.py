@@ -38,13 +38,16 @@ def composed(
     primary: str = "main.yaml",
 ) -> Composed:
     write(files)
-    return compose(
+    found = compose(
         read_file(Path(primary)),
         config_dirs=[Path(directory) for directory in config_dirs],
         overrides=overrides,
         builtin=Path("builtin"),
         command_keys=lambda path: path[-1:] == ("command",),
     )
+    if found.problems:
+        raise ConfigError(found.problems)
+    return found
 
 
 def problems(files: dict[str, str], *overrides: str) -> tuple[Problem, ...]:

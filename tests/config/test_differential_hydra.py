@@ -65,7 +65,9 @@ def by_evalc(project: Project, folder: Path) -> Any:
             builtin=folder / "builtin",
             command_keys=lambda _: False,
         )
-        return _rendered(composed.root.plain())
+        if not composed.problems:
+            return _rendered(composed.root.plain())
+        return ConfigError(composed.problems)
     except (ConfigError, KeyError) as error:
         return error
 

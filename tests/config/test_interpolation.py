@@ -32,6 +32,8 @@ def resolved(text: str, *overrides: str) -> Any:
         builtin=Path("/nowhere"),
         command_keys=is_command,
     )
+    if composed.problems:
+        raise ConfigError(composed.problems)
     return composed.root.plain()
 
 
@@ -505,3 +507,33 @@ def test_common_forms_are_read_as_by_omegaconf() -> None:
 )
 def test_keys_are_taken_apart(key: str, steps: list[str]) -> None:
     assert split_key(key) == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("a: ${x}-${y}${x.z}\n", [(1, 4, 8), (1, 9, 13), (1, 13, 19)]),
+        ("a: '${x} ${x}'\n", [(1, 5, 9)]),
+        ("command: |\n  ${x}\n  echo ${y}\n", [(2, 3, 7), (3, 8, 12)]),
+        ("a: \\${x} ${x}\n", [(1, 10, 14)]),
+        ("a: '\\\\${x} ${x}'\n", [(1, 7, 11)]),
+        ('a: "\\\\${x} ${x}"\n', [(1, 12, 16)]),
+    ],
+)
+def test_every_expression_of_a_text_is_told(text: str, places: list[tuple[int, int, int]]) -> None:
+    assert [place(problem) for problem in problems(text)] == places
+
+
+@pytest.mark.parametrize(
+    "expression", ["${HOME}", "${HOME:-a}", "${1}", "${#a[@]}", "${a%%x}", "${a/b/c}", "${a[@]}"]
+)
+def test_what_is_bashs_own_is_written_with_a_backslash(expression: str) -> None:
+    problem = only(f"command: echo {expression}\n")
+    assert f"write \\{expression}" in problem.help
+    assert resolved(f"command: echo \\{expression}\n") == {"command": f"echo {expression}"}
+    assert "bash" not in only(f"a: echo {expression}\n").help
+
+
+@pytest.mark.parametrize("expression", ["${a.b}", "${.b}", "${..a.b}"])
+def test_a_key_with_dots_is_no_variable_of_bash(expression: str) -> None:
+    assert "bash" not in only(f"b: {{command: echo {expression}}}\n").help

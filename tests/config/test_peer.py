@@ -244,4 +244,7 @@ def test_run_configs_of_the_whole_catalogue_are_the_peers(name: str, tmp_path: P
             assert catalog.load().find(step.id).endpoint_types[0] == "vlm"
             continue
         theirs = json.loads(json.dumps(theirs).replace('"<TASK>"', json.dumps(step.task)))
+        # The peer obeys an output_dir, and then nobody finds the results; evalc warns, and does not.
+        if theirs["config"]["output_dir"] == "/results/below":
+            theirs["config"]["output_dir"] = "/results"
         assert rendered(step.run_config) == theirs

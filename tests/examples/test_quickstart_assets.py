@@ -309,6 +309,32 @@ def test_a_file_that_holds_no_scores_is_named(content: str, tmp_path: Path) -> N
     assert errors == f"scores.py: {path} does not have the shape of a results.yml\n"
 
 
+@pytest.mark.parametrize("variable", ["", "FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_the_demo_prints_no_escapes_where_no_terminal_is(variable: str, tmp_path: Path) -> None:
+    """The demo as it is; in place of the bundle, one whose script leaves scores."""
+    folder = tmp_path / "examples" / "quickstart"
+    folder.mkdir(parents=True)
+    for name in ("demo.sh", "scores.py"):
+        shutil.copy(ASSETS / name, folder)
+    results = (
+        "results: {tasks: {facts: {metrics: {exact_match: {scores: {last_word: {value: 0.5}}}}}}}"
+    )
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    evalc = programs / "evalc"
+    evalc.write_text(
+        '#!/bin/sh\nmkdir -p "$4/facts/artifacts"\n'
+        f'echo \'echo "{results}" >"${{0%/*}}/facts/artifacts/results.yml"\' >"$4/run_all.sh"\n'
+    )
+    evalc.chmod(0o755)
+    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "TERM": "xterm", **({variable: "1"} if variable else {})}
+    ran = subprocess.run([folder / "demo.sh"], env=env, capture_output=True, text=True, check=True)
+    assert "$ bash build/demo/quickstart/run_all.sh\n" in ran.stdout
+    assert "last_word" in ran.stdout
+    assert "\033" not in ran.stdout + ran.stderr
+
+
 def test_a_run_without_scores_says_so(tmp_path: Path) -> None:
     status, output, errors = run(ASSETS / "scores.py", str(tmp_path))
     assert (status, output) == (1, "")

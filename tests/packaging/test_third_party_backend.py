@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODULE = """
+import pathlib
+
 from evalc.backends.base import Artifact, Emission, Needs
 from evalc.emit.commands import command_line
 from evalc.emit.quoting import show
@@ -35,6 +37,7 @@ class PrinterBackend:
                 "tray": {"type": "integer", "description": "The paper's tray."},
                 "colour": {"type": "boolean"},
             },
+            "patternProperties": {"^x-": {}},
         }
 
     def config_groups(self):
@@ -62,7 +65,23 @@ class EscapingBackend(PrinterBackend):
 
     def emit(self, plan):
         return Emission((Artifact("../print.sh", b"", True),), Needs(), "bash ../print.sh")
+
+
+class FilingBackend(PrinterBackend):
+    name = "filing"
+
+    def config_groups(self):
+        return pathlib.Path(__file__).parent / "evalc_filing"
+
+
+class FailingBackend(PrinterBackend):
+    name = "failing"
+
+    def check(self, plan):
+        yield from ()
+        raise OSError(5, "the printer is on fire")
 """
+GROUP = "type: filing\ntray: 7\nx-file: ${execution.tray}\n"
 CONFIG = """\
 execution:
   type: {kind}
@@ -85,12 +104,16 @@ def site(tmp_path: Path) -> Path:
     info = folder / "evalc_printer-1.0.dist-info"
     info.mkdir(parents=True)
     (folder / "evalc_printer.py").write_text(MODULE)
+    (folder / "evalc_filing/execution").mkdir(parents=True)
+    (folder / "evalc_filing/execution/filing.yaml").write_text(GROUP)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evalc-printer\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[evalc.backends]\n"
         "printer = evalc_printer:PrinterBackend\n"
         "torn = evalc_printer:NoSuchBackend\n"
         "escaping = evalc_printer:EscapingBackend\n"
+        "filing = evalc_printer:FilingBackend\n"
+        "failing = evalc_printer:FailingBackend\n"
     )
     return folder
 
@@ -160,3 +183,59 @@ def test_one_that_is_not_there_is_located(site: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "c.yaml:2:9" in done.stdout
     assert "did you mean 'printer'?" in done.stdout
+
+
+def test_its_config_group_is_found(site: Path, tmp_path: Path) -> None:
+    text = CONFIG.format(kind="filing").partition("target:")[2]
+    (tmp_path / "c.yaml").write_text(f"defaults:\n  - execution: filing\n  - _self_\ntarget:{text}")
+    done = evalc(site, "compile", "c.yaml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/print.sh").read_text().splitlines()[1].startswith("echo 7 ")
+
+
+def test_its_config_group_lies_under_the_type_of_that_name(site: Path, tmp_path: Path) -> None:
+    text = CONFIG.format(kind="filing").replace("  tray: 2\n", "")
+    (tmp_path / "c.yaml").write_text(text)
+    done = evalc(site, "explain", "c.yaml", "execution.tray", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "<filing>/execution/filing.yaml:2" in done.stdout
+
+
+def test_its_config_group_can_be_chosen_with_an_override(site: Path, tmp_path: Path) -> None:
+    text = CONFIG.format(kind="filing").partition("target:")[2]
+    (tmp_path / "c.yaml").write_text(f"defaults:\n  - execution: local\n  - _self_\ntarget:{text}")
+    done = evalc(site, "check", "c.yaml", "-o", "execution=filing", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = evalc(site, "check", "c.yaml", "-o", "execution=filling", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "options of execution: filing, " in done.stdout
+    assert "<filing>" in done.stdout
+
+
+def test_one_that_raises_is_named(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(CONFIG.format(kind="failing"))
+    done = evalc(site, "compile", "c.yaml", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "the backend 'failing' failed: check() raised OSError: " in done.stderr
+    assert "the printer is on fire" in done.stderr
+    assert "bug of the package" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["local", "slurm/default"])
+def test_others_are_not_looked_for_when_ours_suffice(kind: str, tmp_path: Path) -> None:
+    """Scanning the metadata of all packages takes longer than compiling a small config."""
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        f"defaults:\n  - execution: {kind}\n  - deployment: none\n  - _self_\n"
+        + CONFIG.format(kind=kind.partition("/")[0]).replace("  tray: 2\n  colour: true\n", "")
+    )
+    script = (
+        "import importlib.metadata, pathlib\n"
+        "def scan(**_): raise AssertionError('the entry points are scanned')\n"
+        "importlib.metadata.entry_points = scan\n"
+        "from evalc.compiler import Request, compile\n"
+        f"request = Request(pathlib.Path({str(config)!r}), ('execution.output_dir=/x', ))\n"
+        "compile(request)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -26,8 +26,8 @@ def origin(config: Config) -> Origin:
         execution: {{shm_size: 1g, docker_args: []}}
         evaluation:
           tasks:
-            - {{{OWN}, dataset_dir: 'a long text'}}
-            - {{{OWN}, id: u, dataset_dir: 'x${{oc.env:DATA,a default}}literal part'}}
+            - {{{OWN}, dataset_dir: '/a long text'}}
+            - {{{OWN}, id: u, dataset_dir: '/x${{oc.env:DATA,a default}}literal part'}}
         """
     ).origin
 
@@ -51,7 +51,7 @@ def test_a_task_by_its_step(hosted: Config) -> None:
 
 def test_a_value_by_itself(hosted: Config) -> None:
     found = origin(hosted)
-    assert shown(found.locate("a long text")) == "'a long text'"
+    assert shown(found.locate("/a long text")) == "'/a long text'"
     whole = (RuntimeEnv("DATA", "a default"),)
     assert found.locate(whole) is None
     assert found.locate(3.25) is None
@@ -61,7 +61,23 @@ def test_a_value_by_itself(hosted: Config) -> None:
 def test_a_value_that_something_was_made_of(hosted: Config) -> None:
     """A text that it is part of, or else the longest text of the config that is in it."""
     found = origin(hosted)
-    assert shown(found.locate("ng tex")) == "'a long text'"
-    assert shown(found.locate("evaluates a long text with t")) == "'a long text'"
-    assert shown(found.locate("literal part")).startswith("'x${oc.env")
-    assert shown(found.locate("<a default>")).startswith("'x${oc.env")
+    assert shown(found.locate("ng tex")) == "'/a long text'"
+    assert shown(found.locate("evaluates /a long text with t")) == "'/a long text'"
+    assert shown(found.locate("literal part")).startswith("'/x${oc.env")
+    assert shown(found.locate("<a default>")).startswith("'/x${oc.env")
+
+
+def test_a_value_that_is_a_key(hosted: Config) -> None:
+    found = hosted.plan(
+        f"""\
+        execution: {{mounts: {{evaluation: {{/a/b: /c}}}}}}
+        evaluation: {{tasks: [{{{OWN}, dataset_dir: /d}}]}}
+        """
+    ).origin
+    named = found.find("/a/b")
+    assert named is not None
+    assert named[0] == "execution.mounts.evaluation"
+    assert shown(named[1]) == "/a/b"
+    named = found.find("/d")
+    assert named is not None
+    assert named[0] == "evaluation.tasks[0].dataset_dir"

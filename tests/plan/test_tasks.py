@@ -518,12 +518,12 @@ def test_mounting_a_data_set_has_no_effect_without_a_container(hosted: Config) -
 
 def test_mounts(hosted: Config) -> None:
     step = hosted.step(
-        OWN, "execution: {mounts: {evaluation: {/a: /b, /c d: '/e:ro', f: '/g:rw'}}}"
+        OWN, "execution: {mounts: {evaluation: {/a: /b, /c d: '/e:ro', /f: '/g:rw'}}}"
     )
     assert step.mounts == (
         Mount(literal("/a"), "/b"),
         Mount(literal("/c d"), "/e", read_only=True),
-        Mount(literal("f"), "/g"),
+        Mount(literal("/f"), "/g"),
     )
 
 
@@ -601,3 +601,22 @@ def test_every_problem_is_told_sorted_by_place(hosted: Config) -> None:
     assert [problem.code for problem in problems] == [
         *("contradiction", "bad-env-name", "duplicate-task", "ambiguous-task", "bad-task-name"),
     ]
+
+
+@pytest.mark.parametrize("engine", ["docker", "none"])
+def test_results_go_where_they_are_looked_for(hosted: Config, engine: str) -> None:
+    """A folder of the user's would be lost with the container: nothing is mounted there."""
+    compiled = hosted.compiled(
+        f"""\
+        execution: {{engine: {engine}}}
+        evaluation:
+          tasks:
+            - name: t
+              container: i
+              command: c
+              nemo_evaluator_config: {{config: {{output_dir: /elsewhere}}}}
+        """
+    )
+    assert "output_dir" in str([problem.message for problem in compiled.warnings])
+    (step,) = compiled.plan.steps
+    assert "/elsewhere" not in str(step.run_config)

@@ -20,8 +20,10 @@ import yaml
 from properties.hostile import has_control
 
 from evalc import config as configs
-from evalc.compiler import _schema_for
+from evalc.backends.local.arguments import OWN, options
+from evalc.compiler import _added_groups, _schema_for
 from evalc.source import read_file
+from evalc.words import Literal
 
 if TYPE_CHECKING:
     from properties.standins import Call, Run
@@ -208,6 +210,15 @@ def nul(value: str) -> bool:
     return "\0" in value
 
 
+def own_argument(value: str) -> bool:
+    """An option of the engines' that the scripts can't have among their arguments."""
+    return nul(value) or any(name in OWN for _, name in options([(Literal(value),)]))
+
+
+def no_url(value: str) -> bool:
+    return re.search(r"[\s\x00-\x1f\x7f]", value) is not None
+
+
 def colon(value: str) -> bool:
     """What the engines' ``--volume`` can't carry."""
     return nul(value) or ":" in value
@@ -236,7 +247,8 @@ class Field:
     ``shape`` makes of a hostile text what the field's form asks for, ``value`` what of it arrives.
     ``read_in`` is true for what stands in run_config.yml: where values are put into that at run
     time, it can't hold their mark. ``executed`` is false where another value would only keep the
-    scripts from running, or other values from arriving.
+    scripts from running, or other values from arriving. ``on_disk`` is true for a path that has to
+    be there when the scripts run, so that each of its names may have 255 bytes.
     """
 
     refuses: Check
@@ -245,6 +257,11 @@ class Field:
     value: Callable[[str], str] = str
     read_in: bool = False
     executed: bool = True
+    on_disk: bool = False
+
+    def runs_with(self, meaning: str) -> bool:
+        """Whether the scripts can be run with a text that the config may hold."""
+        return not self.on_disk or all(len(part.encode()) < 256 for part in meaning.split("/"))
 
     def takes(self, name: str, meaning: str | None) -> bool:
         """Whether the config ``name`` may hold a text; None is a reference to nothing."""
@@ -285,14 +302,14 @@ FIELDS: dict[str, Field] = {
     "execution.memory_limit": CHOICE,
     "execution.shm_size": CHOICE,
     "execution.output_dir": Field(nothing, planned("output_dir")),
-    "execution.docker_args.*": Field(nul, everywhere),
-    "execution.extra_docker_args": words_of(everywhere),
+    "execution.docker_args.*": Field(own_argument, everywhere),
+    "execution.extra_docker_args": words_of(everywhere, own_argument),
     "execution.env_vars.evaluation.*": literal(variable()),
     "execution.mounts.deployment.*": path_of(colon, mounted(server_argument)),
     "execution.mounts.evaluation.*": path_of(colon, mounted(argument)),
     "env_vars.*": literal(both(variable(), server_variable())),
     "target.api_endpoint.url": Field(
-        nul, both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")), read_in=True
+        no_url, both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")), read_in=True
     ),
     "target.api_endpoint.model_id": Field(has_control, MODEL, read_in=True),
     "target.api_endpoint.api_key_name": Field(no_variable, executed=False),
@@ -303,8 +320,10 @@ FIELDS: dict[str, Field] = {
         has_control, both(MODEL, server_variable("MODEL_ID")), read_in=True
     ),
     "deployment.hf_model_handle": WORD,
-    "deployment.checkpoint_path": Field(colon, mount(server_argument, "{}:/checkpoint:ro")),
-    "deployment.cache_path": Field(colon, mount(server_argument, "{}:/cache")),
+    "deployment.checkpoint_path": Field(
+        colon, mount(server_argument, "{}:/checkpoint:ro"), on_disk=True
+    ),
+    "deployment.cache_path": Field(colon, mount(server_argument, "{}:/cache"), on_disk=True),
     "deployment.extra_args": words_of(server_argument()),
     "deployment.endpoints.chat": path_of(nul, url_of_the_server, read_in=True),
     "deployment.endpoints.completions": path_of(nul, url_of_the_server),
@@ -323,7 +342,9 @@ FIELDS: dict[str, Field] = {
     "evaluation.tasks.*.id": Field(no_folder, lambda o, p, v: bool(o.step(p)["id"] == v)),
     "evaluation.tasks.*.name": CHOICE,
     "evaluation.tasks.*.container": Field(no_image, argument()),
-    "evaluation.tasks.*.dataset_dir": Field(colon, mount(argument, "{}:/datasets:ro")),
+    "evaluation.tasks.*.dataset_dir": Field(
+        colon, mount(argument, "{}:/datasets:ro"), on_disk=True
+    ),
     "evaluation.tasks.*.dataset_mount_path": path_of(nul, variable("NEMO_EVALUATOR_DATASET_DIR")),
     "evaluation.tasks.*.env_vars.*": literal(variable()),
     "evaluation.tasks.*.files.*": Field(
@@ -341,7 +362,7 @@ EXCEPTIONS: dict[tuple[str, Steps], Field] = {
     ("containers", ("evaluation", "tasks", 0, "name")): Field(nothing, NAME, read_in=True),
     ("containers", ("evaluation", "tasks", 1, "name")): Field(no_folder, NAME),
     ("containers", ("evaluation", "tasks", 0, "dataset_dir")): Field(
-        colon, mount(start_of_argument, "{}:/")
+        colon, mount(start_of_argument, "{}:/"), on_disk=True
     ),
     ("own_harness", ("evaluation", "tasks", 0, "name")): Field(no_folder, NAME),
     ("quickstart", ("evaluation", "tasks", 0, "name")): Field(no_folder, NAME),
@@ -350,7 +371,7 @@ EXCEPTIONS: dict[tuple[str, Steps], Field] = {
     ("host", ("evaluation", "tasks", 2, "name")): Field(nothing, NAME, read_in=True),
     ("host", ("evaluation", "tasks", 0, "container")): Field(nothing),
     ("host", ("evaluation", "tasks", 0, "dataset_dir")): Field(
-        nul, mount(lambda form: variable("NEMO_EVALUATOR_DATASET_DIR", form))
+        nul, mount(lambda form: variable("NEMO_EVALUATOR_DATASET_DIR", form)), on_disk=True
     ),
     ("host", ("deployment", "checkpoint_path")): WORD,
     # What containers alone take is left out without them; so are the arguments of bash text.
@@ -359,6 +380,8 @@ EXCEPTIONS: dict[tuple[str, Steps], Field] = {
     ("quickstart", ("deployment", "extra_args")): words_of(nowhere, nothing),
     # The two forms of these arguments are not to be mixed.
     ("own_harness", ("execution", "extra_docker_args")): CHOICE,
+    # The value of an option may look like any other.
+    ("own_harness", ("execution", "docker_args", 1)): Field(nul, everywhere),
     # No task asks for these.
     ("nim_podman", ("deployment", "endpoints", "completions")): path_of(nothing, planned_endpoint),
     ("quickstart", ("deployment", "endpoints", "completions")): path_of(nothing, planned_endpoint),
@@ -386,7 +409,13 @@ COMMANDS = {
 
 @lru_cache
 def _composed(name: str) -> str:
-    loaded = configs.load(read_file(EVERY[name]), overrides=(), config_dirs=(), schema=_schema_for)
+    loaded = configs.load(
+        read_file(EVERY[name]),
+        overrides=(),
+        config_dirs=(),
+        schema=_schema_for,
+        added=_added_groups,
+    )
     return json.dumps(loaded.unresolved.plain())
 
 

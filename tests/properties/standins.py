@@ -7,6 +7,7 @@ do the same without a container, and ``curl`` finds everything ready.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -107,6 +108,23 @@ class Run:
         return (call for call in self.calls if call.is_server)
 
 
+def make_relative_paths(bundle: Path, work: Path, env: Mapping[str, str]) -> list[Path]:
+    """In ``work``, the folders that the scripts look for where they are started; all that are new."""
+    plan = json.loads((bundle / "plan.json").read_text())
+    steps = [step for job in plan["jobs"] for step in job["steps"]]
+    for owner in (*plan["services"], *steps):
+        for mount in (*owner.get("mounts", ()), owner.get("dataset")):
+            source = mount["source"] if mount else "/"
+            parts = [source] if isinstance(source, str) else source["parts"]
+            texts = [
+                p if isinstance(p, str) else env.get(p["env"], p.get("default")) for p in parts
+            ]
+            path = "".join(texts)
+            if isinstance(parts[0], str) and not path.startswith("/"):
+                (work / path).mkdir(parents=True, exist_ok=True)
+    return sorted(work.rglob("*"), reverse=True)
+
+
 def run(bundle: Path, scratch: Path, env: Mapping[str, str], *arguments: str) -> Run:
     """Run a bundle's ``run_all.sh`` in the folder ``scratch``, which must be new."""
     scratch.mkdir()
@@ -118,6 +136,7 @@ def run(bundle: Path, scratch: Path, env: Mapping[str, str], *arguments: str) ->
         (programs / name).chmod(0o755)
     work = scratch / "work"
     work.mkdir()
+    made = make_relative_paths(bundle, work, env)
     with subprocess.Popen(
         ["bash", bundle / "run_all.sh", *arguments],
         cwd=work,
@@ -138,6 +157,10 @@ def run(bundle: Path, scratch: Path, env: Mapping[str, str], *arguments: str) ->
         except subprocess.TimeoutExpired:
             process.terminate()  # it stops all that it started
             raise
+    # What is in one of them now, a script has put there: that is for the test to see.
+    for folder in made:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
     calls = []
     for line in log.read_text().splitlines():
         call = json.loads(line)

@@ -216,7 +216,11 @@ def test_values_arrive_whole_and_none_is_executed(lab: Lab) -> None:
         for number, (path, found) in enumerate(fields(lab.name)):
             for turn in range(len(KINDS)) if found.executed else ():
                 written, meaning = choose(number, turn).of(token(number))
-                if meaning is not None and found.takes(lab.name, meaning):
+                if (
+                    meaning is not None
+                    and found.takes(lab.name, meaning)
+                    and found.runs_with(meaning)
+                ):
                     put(config, path, found.shape(written))
                     expected[path] = found.value(meaning)
                     break

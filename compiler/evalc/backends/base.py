@@ -66,7 +66,10 @@ class Backend(Protocol):
         """The JSON Schema (draft-07) of ``execution`` for this backend, ``type`` included."""
 
     def config_groups(self) -> Path | None:
-        """A folder of config groups to be found after evalc's own (``execution/<name>.yaml``)."""
+        """A folder of config groups to be found after evalc's own (``execution/<name>.yaml``).
+
+        Asked for when a config names a group's option that nothing else has, and when it says
+        ``execution: {type: <name>}``: the file of that name holds the defaults."""
 
     def check(self, plan: Plan) -> Iterable[Problem]:
         """What is wrong, or of no effect, in a plan for this backend."""

@@ -42,6 +42,12 @@ def other_backends_keys(plan: Plan) -> Iterator[Problem]:
             advice="give its 'url'",
             location=plan.origin.at("target", "api_endpoint", "deployment_name"),
         )
+    if plan.origin.written("deployment", "lepton_config"):
+        yield NoEffect(
+            key="deployment.lepton_config",
+            why="it is for the backend lepton",
+            location=plan.origin.at("deployment", "lepton_config"),
+        )
 
 
 def auto_export(plan: Plan) -> Iterator[Problem]:

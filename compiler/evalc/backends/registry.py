@@ -11,7 +11,13 @@ import importlib
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+from evalc.emit.quoting import Refused
+from evalc.errors import EvalcError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from evalc.backends.base import Backend
 
 GROUP = "evalc.backends"
@@ -30,6 +36,32 @@ class BrokenBackend(RuntimeError):
     """A third party's backend could not be loaded; the text says which and why."""
 
 
+class FailedBackend(EvalcError):
+    """A third party's backend raised what none may; the text says which, where and what."""
+
+    hint = "this is a bug of the package that brings it; EVALC_DEBUG=1 shows the traceback"
+
+    def __init__(self, name: str, method: str, error: Exception) -> None:
+        said = " ".join(str(error).split()) or "no message"
+        super().__init__(
+            f"the backend '{name}' failed: {method}() raised {type(error).__name__}: {said}"
+        )
+
+
+@contextlib.contextmanager
+def blaming(name: str, method: str) -> Iterator[None]:
+    """Around a call of a backend's method: what a third party's raises names that backend.
+
+    Raises :class:`FailedBackend`, or what backends may raise.
+    """
+    try:
+        yield
+    except Exception as error:
+        if name in _OWN or isinstance(error, EvalcError | Refused):
+            raise
+        raise FailedBackend(name, method, error) from error
+
+
 @cache
 def get(name: str) -> Backend:
     """The backend that ``execution.type: name`` means.
@@ -44,7 +76,7 @@ def get(name: str) -> Backend:
     for entry in entry_points(group=GROUP, name=name):
         try:
             return cast("Backend", entry.load()())
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+        except Exception as error:
             raise BrokenBackend(f"the backend '{name}' ({entry.value}): {error}") from error
     raise UnknownBackend(name)
 
@@ -54,6 +86,21 @@ def names() -> tuple[str, ...]:
     from importlib.metadata import entry_points
 
     return tuple(sorted({*_OWN, *(entry.name for entry in entry_points(group=GROUP))}))
+
+
+def group_folders() -> list[tuple[str, Path]]:
+    """The folders of config groups that backends bring, each with the backend's name.
+
+    Of other packages alone: ours are a part of evalc's own groups.
+    """
+    found = []
+    for name, backend in working().items():
+        if name not in _OWN:
+            with blaming(name, "config_groups"):
+                folder = backend.config_groups()
+            if folder is not None:
+                found.append((name, folder))
+    return found
 
 
 def working() -> dict[str, Backend]:

@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalc.bundle.model import MANIFEST
@@ -60,7 +60,7 @@ def write(bundle: Bundle, out: Path, *, force: bool) -> Outcome:
 
     Raises :class:`BundleExists` when a different one is there and ``force`` is not given, and
     :class:`~evalc.errors.UsageError` when ``out`` is no folder, holds something else, or can't be
-    written.
+    written; or when what runs left there can't be moved. Then all is as it was.
     """
     try:
         # A link stays a link, and what it leads to is replaced; '.' has no name to put another by.
@@ -89,7 +89,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _write(bundle: Bundle, out: Path, *, force: bool) -> Outcome:
     _recover(out)
-    old = _existing(out)
+    old = _existing(bundle, out, force=force)
     if old is not None:
         changed = tuple(_differences(bundle, out, old))
         if not changed:
@@ -109,8 +109,26 @@ def _write(bundle: Bundle, out: Path, *, force: bool) -> Outcome:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     # From here on ``fresh`` is the name of what was there before.
-    _retire(fresh, out)
+    try:
+        _move_results(fresh, out, old)
+    except BaseException as error:
+        # Nobody would look for results under that name.
+        _exchange(fresh, out)
+        shutil.rmtree(fresh, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
+        raise UsageError(
+            f"can't replace {out}: what is there beside the bundle can't be moved "
+            f"({_said(error)}); nothing was changed",
+            "give another --out",
+        ) from None
+    _remove(fresh, old)
     return Outcome.REPLACED
+
+
+def _said(error: OSError) -> str:
+    name = f"{Path(os.fsdecode(error.filename)).name}: " if error.filename else ""
+    return f"{name}{error.strerror or error}"
 
 
 def _prefix(out: Path) -> str:
@@ -127,11 +145,29 @@ def _recover(out: Path) -> None:
             continue
         if not (left / MANIFEST).exists():
             # A manifest comes and goes last: without one, there is nothing but our own.
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
         elif out.is_dir():
-            _retire(left, out)
+            _take_over(left, out)
         elif not os.path.lexists(out):
             left.rename(out)
+
+
+def _take_over(left: Path, out: Path) -> None:
+    """Keep what runs left in a bundle that ``out`` has taken the place of, and remove the rest."""
+    try:
+        files = _listed(left)
+    except ValueError:
+        # It was damaged before it was replaced; who can't tell what is whose keeps it all.
+        files = frozenset()
+    try:
+        _move_results(left, out, files)
+    except OSError as error:
+        raise UsageError(
+            f"{left} holds what runs left of {out} when evalc was killed, and it can't be moved "
+            f"there ({_said(error)})",
+            f"move it yourself, and remove {left}",
+        ) from None
+    _remove(left, files)
 
 
 def _is_running(pid: int) -> bool:
@@ -144,8 +180,12 @@ def _is_running(pid: int) -> bool:
     return pid != os.getpid()
 
 
-def _existing(out: Path) -> frozenset[str] | None:
-    """The files of the bundle that is there, by its manifest; None when there is nothing."""
+def _existing(bundle: Bundle, out: Path, *, force: bool) -> frozenset[str] | None:
+    """The files of the bundle that is there, by its manifest; None when there is nothing.
+
+    Where the manifest is damaged, those that are as in ``bundle``, if ``force`` is given: anything
+    else may be the user's.
+    """
     if not out.exists():
         return None
     if not out.is_dir():
@@ -158,16 +198,21 @@ def _existing(out: Path) -> frozenset[str] | None:
         raise UsageError(
             f"{out} is not empty and holds no bundle", "give another --out, or clear it yourself"
         ) from None
-    except (ValueError, RecursionError):
+    except ValueError:
+        if force:
+            return frozenset(bundle.files) - set(_differences(bundle, out, frozenset()))
         raise UsageError(
             f"{out / MANIFEST} is damaged, so evalc can't tell its files from yours",
-            "give another --out, or remove the folder yourself",
+            "give another --out; or --force, which keeps the others beside the new ones, with '~'",
         ) from None
 
 
 def _listed(folder: Path) -> frozenset[str]:
     """The files of a bundle, by its manifest; raises ValueError for what no evalc wrote."""
-    manifest = json.loads((folder / MANIFEST).read_bytes())
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     files = manifest.get("files") if isinstance(manifest, dict) else None
     if not isinstance(files, dict):
         raise ValueError("it lists no files")  # noqa: TRY004 - the file's fault, no caller's
@@ -230,41 +275,102 @@ def _exchange(fresh: Path, out: Path) -> None:
     aside.rename(fresh)
 
 
-def _retire(old: Path, out: Path) -> None:
-    """Remove a bundle that ``out`` has taken the place of, and keep what runs left in it.
+def _move_results(old: Path, out: Path, files: frozenset[str]) -> None:
+    """Move what is none of our ``files`` from a bundle to the one that has taken its place.
 
-    Can be killed at any point and done again: the manifest, which tells our files, goes last.
+    Raises :class:`OSError` when something can't be moved; then all is where it was. Can be killed
+    at any point and done again.
     """
-    files = _listed(old) - {MANIFEST}
-    for name in files:
-        with suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            (old / name).unlink()
-    folders = {str(parent) for name in files for parent in PurePath(name).parents}
-    for folder in sorted(folders - {"."}, reverse=True):
-        # The new bundle has its own; one that a run left something in is moved below.
-        with suppress(OSError):
-            (old / folder).rmdir()
-    _move_rest(old, out, (MANIFEST,))
-    (old / MANIFEST).unlink()
-    old.rmdir()
+    moves = _Moves()
+    try:
+        _move_rest(old, out, files, "", moves)
+    except BaseException:
+        moves.undo()
+        raise
 
 
-def _move_rest(old: Path, out: Path, but: tuple[str, ...] = ()) -> None:
-    """Move what is left of the old folder (results, logs) into the new one."""
+def _remove(old: Path, files: frozenset[str]) -> None:
+    """Remove a bundle in which only our own files are left; the next compile does what this can't.
+
+    The manifest, which tells our files, goes last.
+    """
+    with suppress(OSError):
+        for name in files - {MANIFEST}:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                (old / name).unlink()
+        folders = [Path(folder) for folder, _, _ in os.walk(old, topdown=False)]
+        for folder in folders[:-1]:
+            folder.rmdir()
+        with suppress(FileNotFoundError):
+            (old / MANIFEST).unlink()
+        old.rmdir()
+
+
+class _Moves:
+    """What was moved, and which folders were made for it."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Path, Path | None]] = []
+
+    def move(self, entry: Path, target: Path) -> None:
+        entry.rename(target)
+        self._done.append((target, entry))
+
+    def make_folder(self, target: Path, like: Path) -> None:
+        target.mkdir()
+        self._done.append((target, None))
+        shutil.copymode(like, target)
+
+    def undo(self) -> None:
+        for target, entry in reversed(self._done):
+            if entry is None:
+                target.rmdir()
+            else:
+                target.rename(entry)
+
+
+def _move_rest(old: Path, out: Path, files: frozenset[str], below: str, moves: _Moves) -> None:
+    """Move what is not ours of the old folder (results, logs) into the new one.
+
+    ``below`` is the folders' path in the bundle, empty or with a slash at its end.
+    """
     for entry in sorted(old.iterdir()):
         target = out / entry.name
-        if entry.name in but:
+        name = f"{below}{entry.name}"
+        if not _is_folder(entry):
+            if name in files:
+                continue
+        elif _is_folder(target) or any(file.startswith(f"{name}/") for file in files):
+            if _has_others(entry, files, f"{name}/"):
+                if not os.path.lexists(target):
+                    moves.make_folder(target, entry)
+                elif not _is_folder(target):
+                    target = _free(target)
+                    moves.make_folder(target, entry)
+                _move_rest(entry, target, files, f"{name}/", moves)
             continue
-        if not os.path.lexists(target):
-            entry.rename(target)
-        elif _is_folder(entry) and _is_folder(target):
-            _move_rest(entry, target)
-            entry.rmdir()
-        else:
-            # A file of the user's in the place of one of ours: it stays beside that.
-            while os.path.lexists(target):
-                target = target.with_name(target.name + "~")
-            entry.rename(target)
+        # A file of the user's in the place of one of ours stays beside that.
+        moves.move(entry, _free(target))
+
+
+def _has_others(folder: Path, files: frozenset[str], below: str) -> bool:
+    """Whether something in a folder is not ours; an empty folder that we made is."""
+    ours = any(file.startswith(below) for file in files)
+    entries = list(folder.iterdir())
+    if not entries:
+        return not ours
+    return any(
+        _has_others(entry, files, f"{below}{entry.name}/")
+        if _is_folder(entry)
+        else f"{below}{entry.name}" not in files
+        for entry in entries
+    )
+
+
+def _free(target: Path) -> Path:
+    while os.path.lexists(target):
+        target = target.with_name(target.name + "~")
+    return target
 
 
 def _is_folder(path: Path) -> bool:

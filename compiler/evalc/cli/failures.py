@@ -25,7 +25,10 @@ def report_failure(error: Exception) -> int:
         report_problems(error.problems)
         return error.exit_code
     if isinstance(error, EvalcError):
-        return report_error(error, getattr(error, "hint", ""))
+        code = report_error(error, getattr(error, "hint", ""))
+        if code == INTERNAL:
+            _show_traceback(error)
+        return code
     if isinstance(error, click.ClickException):
         _say(_click_message(error), _click_hint(error))
         return USAGE
@@ -35,11 +38,15 @@ def report_failure(error: Exception) -> int:
         f"evalc itself failed: {type(error).__name__}: {_one_line(error)} "
         "(this is a bug; EVALC_DEBUG=1 shows the traceback)"
     )
+    _show_traceback(error)
+    return INTERNAL
+
+
+def _show_traceback(error: Exception) -> None:
     if os.environ.get("EVALC_DEBUG"):
         import traceback
 
         note("".join(traceback.format_exception(error)).rstrip())
-    return INTERNAL
 
 
 def report_error(error: EvalcError, hint: str) -> int:
@@ -64,7 +71,7 @@ def _report_refusal(error: OSError) -> int:
         _say(f"the output can't be written: {error.strerror}")
     else:
         _say(f"{os.fsdecode(error.filename)}: {error.strerror}")
-    return INTERNAL
+    return USAGE
 
 
 def _say(message: str, hint: str = "") -> None:

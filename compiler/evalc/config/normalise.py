@@ -11,15 +11,17 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from evalc.config.composing.repository import no_folders
 from evalc.errors import Problem
 from evalc.source import Mapping, Scalar, Sequence, parse, read_file
-from evalc.source.nodes import empty_mapping, scalar_text, show_path, walk
+from evalc.source.nodes import MARK, empty_mapping, scalar_text, show_path, walk
 from evalc.words import Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path as FilePath
 
+    from evalc.config.composing.repository import Added
     from evalc.errors import Location
     from evalc.source import Node, Path, Value
     from evalc.words import Part, Word
@@ -107,14 +109,15 @@ def normalise(root: Mapping) -> tuple[Mapping, list[Problem]]:
     return edit.root, list(dict.fromkeys(problems))
 
 
-def with_defaults(root: Mapping, builtin: FilePath) -> Mapping:
+def with_defaults(root: Mapping, builtin: FilePath, added: Added = no_folders) -> Mapping:
     """The config with the defaults of its ``execution.type`` and ``deployment.type`` underneath,
     and those of each auxiliary deployment's type.
 
     For configs that name no parts in a defaults list. ``builtin`` is a folder of groups
-    (``execution/local.yaml``); only keys that are missing are added, and their nodes say that they
-    come from there. No ``execution`` means the type local, no ``deployment`` the type none.
-    References are not resolved yet, neither in ``root`` nor in what is added.
+    (``execution/local.yaml``); where it lacks a type, the folders of ``added`` are searched. Only
+    keys that are missing are added, and their nodes say that they come from there. No ``execution``
+    means the type local, no ``deployment`` the type none. References are not resolved yet, neither
+    in ``root`` nor in what is added.
     """
     for group, usual in (("execution", "local"), ("deployment", "none")):
         block = root.get(group)
@@ -123,18 +126,18 @@ def with_defaults(root: Mapping, builtin: FilePath) -> Mapping:
         if isinstance(block, Mapping):
             kind = block.get("type")
             name = usual if kind is None else kind.plain()
-            defaults = _builtin(builtin, group, name) if isinstance(name, str) else None
+            defaults = _group(builtin, added, group, name) if isinstance(name, str) else None
             if defaults is not None:
                 key = root.keys.get(group)
                 root = _with(root, group, key, _underlaid(block, defaults))
     auxiliary = root.get("auxiliary_deployments")
     if isinstance(auxiliary, Mapping):
         key = root.keys["auxiliary_deployments"]
-        root = _with(root, "auxiliary_deployments", key, _with_auxiliary(auxiliary, builtin))
+        root = _with(root, "auxiliary_deployments", key, _with_auxiliary(auxiliary, builtin, added))
     return root
 
 
-def _with_auxiliary(block: Mapping, builtin: FilePath) -> Mapping:
+def _with_auxiliary(block: Mapping, builtin: FilePath, added: Added) -> Mapping:
     """The block ``auxiliary_deployments`` with the defaults of each entry's type underneath.
 
     Values that come from a built-in group (``deployment/vllm@auxiliary_deployments.judge``) refer
@@ -147,7 +150,7 @@ def _with_auxiliary(block: Mapping, builtin: FilePath) -> Mapping:
             entry = result.entries[name] = _at_home(entry, f"auxiliary_deployments.{name}")  # noqa: PLW2901
         kind = entry.get("type") if isinstance(entry, Mapping) else None
         text = kind.plain() if kind is not None else None
-        defaults = _builtin(builtin, "deployment", text) if isinstance(text, str) else None
+        defaults = _group(builtin, added, "deployment", text) if isinstance(text, str) else None
         if defaults is not None:
             assert isinstance(entry, Mapping)
             own = _referring_to(defaults, f"auxiliary_deployments.{name}")
@@ -535,9 +538,9 @@ def _obstacle(root: Mapping, to: Path) -> tuple[Path, Node | None]:
 
 
 def _is_nothing(node: Node) -> bool:
-    """Whether a value leaves the place to another: null, not given yet, or an empty list."""
+    """Whether a value leaves the place to another: null, not given yet, wrong, or an empty list."""
     if isinstance(node, Scalar):
-        return node.value is None or node.value == "???"
+        return node.value in (None, "???", MARK)
     return isinstance(node, Sequence) and not node.items
 
 
@@ -642,12 +645,18 @@ def _underlaid(over: Mapping, under: Mapping) -> Mapping:
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def _builtin(builtin: FilePath, group: str, name: str) -> Mapping | None:
+def _group(builtin: FilePath, added: Added, group: str, name: str) -> Mapping | None:
     """The defaults of a type, read anew for nodes of its own; None when there are none."""
     if not _PLAIN_NAME.fullmatch(name):
         return None
-    for file in (f"{group}/{name}.yaml", f"{group}/{name}/default.yaml"):
-        if (builtin / file).is_file():
-            root = parse(read_file(builtin / file, f"<evalc>/{file}", "builtin"))
-            return root if isinstance(root, Mapping) else None
+    for shown, folder in _folders(builtin, added):
+        for file in (f"{group}/{name}.yaml", f"{group}/{name}/default.yaml"):
+            if (folder / file).is_file():
+                root = parse(read_file(folder / file, f"<{shown}>/{file}", "builtin"))
+                return root if isinstance(root, Mapping) else None
     return None
+
+
+def _folders(builtin: FilePath, added: Added) -> Iterator[tuple[str, FilePath]]:
+    yield "evalc", builtin
+    yield from added()

@@ -1,7 +1,8 @@
 """Whether bash can read the commands that the user wrote.
 
 A command that bash can't parse would fail on the cluster, hours later. It is parsed (``bash -n``:
-nothing is executed) once for each different text; where there is no bash, the check is left out.
+nothing is executed) once for each different text that is not plain; where there is no bash, the
+check is left out.
 """
 
 from __future__ import annotations
@@ -9,29 +10,31 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from evalc.plan.model import Shell
+from evalc.plan.plain_commands import is_plain
 from evalc.plan.problems import BadCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evalc.errors import Problem
-    from evalc.plan.model import Plan
+    from evalc.plan.model import Plan, Step
     from evalc.plan.origin import Origin
 
 _WHERE = re.compile(r"^.*?line (\d+): ", re.DOTALL)
 
 
-def unreadable_commands(plan: Plan) -> list[Problem]:
-    """A problem for each different command of the plan that bash refuses."""
-    return unreadable_texts(_texts(plan), plan.origin)
+def unreadable_commands(plan: Plan, others: Iterable[Step] = ()) -> list[Problem]:
+    """A problem for each different command of the plan, and of ``others``, that bash refuses."""
+    return unreadable_texts(_texts(plan, others), plan.origin)
 
 
 def unreadable_texts(commands: Iterable[str], origin: Origin) -> list[Problem]:
     """A problem for each different text that bash refuses, where it was written."""
-    texts = list(dict.fromkeys(text for text in commands if text.strip()))
+    texts = [t for t in dict.fromkeys(commands) if t.strip() and not is_plain(t)]
     bash = shutil.which("bash") if texts else None
     if bash is None:
         return []
@@ -43,12 +46,12 @@ def unreadable_texts(commands: Iterable[str], origin: Origin) -> list[Problem]:
     return problems
 
 
-def _texts(plan: Plan) -> Iterator[str]:
+def _texts(plan: Plan, others: Iterable[Step]) -> Iterator[str]:
     for service in plan.services:
         yield service.pre_cmd
         if isinstance(service.command, Shell):
             yield service.command.text
-    for step in plan.steps:
+    for step in chain(plan.steps, others):
         yield step.pre_cmd
         yield step.post_cmd
         if step.command:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from evalc import catalog
-from evalc.errors import ConfigError, Problem, did_you_mean
+from evalc.errors import Problem, did_you_mean
 from evalc.plan import auxiliary
 from evalc.plan.env import name_fault
 from evalc.plan.files import bundled_files
@@ -34,6 +34,7 @@ from evalc.plan.problems import (
     AmbiguousTask,
     BadEnvName,
     BadTaskName,
+    BadUrl,
     Contradiction,
     DuplicateTask,
     NoEffect,
@@ -46,7 +47,7 @@ from evalc.plan.reading import Reader
 from evalc.plan.services import ServiceReader
 from evalc.plan.walltime import parse_walltime
 from evalc.source import Mapping, Scalar, Sequence
-from evalc.source.nodes import scalar_text, scalars
+from evalc.source.nodes import MARK, StandIn, scalar_text, scalars
 from evalc.words import Literal, RuntimeEnv, Secret, Word, literal, literal_text
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ _USUAL_PATHS = {
     "completions": "/v1/completions",
     "embedding": "/v1/embeddings",
 }
+_NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f]")
 _BY_NAME = "an endpoint of the type lepton is found by it"
+# Of a task of whose name this is said, nothing else can be known.
+_OF_IDENTITY = (AmbiguousTask, BadTaskName, DuplicateTask, UnknownTask)
 _SETTINGS = "nemo_evaluator_config"
 # Where a container of the contract has its artifacts.
 _RESULTS = "/results"
@@ -107,8 +111,8 @@ def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> 
     """The plan of a config.
 
     ``base`` is the folder of the primary config, for files named on the command line; ``selected``
-    are the tasks that ``-t`` picks (all, when empty). Raises :class:`~evalc.errors.ConfigError`
-    with every problem.
+    are the tasks that ``-t`` picks (all, when empty). A config with stand-ins for what is wrong in
+    it is lowered as well as it can be.
     """
     lowering = _Lowering(root, name, base)
     plan = lowering.plan(selected)
@@ -121,18 +125,22 @@ def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> 
         # After the digests: a mirror has the same by other names.
         plan = for_airgap(plan, lowering)
     # What several parts of the plan read (the top-level env_vars) is reported once.
-    problems = tuple(dict.fromkeys(lowering.problems))
-    if any(problem.severity == "error" for problem in problems):
-        raise ConfigError(problems)
-    return Lowered(plan, problems)
+    return Lowered(plan, tuple(dict.fromkeys(lowering.problems)), tuple(lowering.left_out))
 
 
 class Lowered:
-    """A plan, and the warnings that came up on the way."""
+    """A plan, and what is wrong or worth a warning.
 
-    def __init__(self, plan: Plan, warnings: tuple[Problem, ...]) -> None:
+    With an error among the ``problems``, the plan is no more than a means to find others:
+    ``left_out`` are steps whose task is not known, or has another's name.
+    """
+
+    def __init__(
+        self, plan: Plan, problems: tuple[Problem, ...], left_out: tuple[Step, ...]
+    ) -> None:
         self.plan = plan
-        self.warnings = warnings
+        self.problems = problems
+        self.left_out = left_out
 
 
 class _Lowering(Reader):
@@ -141,18 +149,23 @@ class _Lowering(Reader):
         self.name = name
         # What all tasks have in common is read once.
         self.common_env = self._common_env()
-        common = self.mapping("evaluation", "nemo_evaluator_config")
+        common = self.mapping("evaluation", _SETTINGS)
         self.common_settings = _without_free_keys(common.plain()) if common else {}
+        if self.is_unknown("evaluation", _SETTINGS):
+            self.common_settings = {"target": MARK}
         self.evaluation_mounts = tuple(self.mounts("evaluation"))
         # What tells every step where its auxiliary services are; known when those are.
         self.told: tuple[EnvVar, ...] = ()
+        self.left_out: list[Step] = []
 
     # The plan
 
     def plan(self, selected: tuple[str, ...]) -> Plan:
         self._secrets_outside_env()
         services = ServiceReader(self.root, self.base, self.problems).services()
-        steps = self._select(list(self._steps(services)), selected)
+        chosen = self._select(list(self._steps(services)), selected)
+        left_out = set(map(id, self.left_out))
+        steps = [step for step in chosen if id(step) not in left_out]
         resources, retry = self._resources(services), self._retry()
         if self._shares(services):
             jobs: tuple[Job, ...] = (Job(self.name, tuple(steps), services, resources, retry),)
@@ -181,7 +194,9 @@ class _Lowering(Reader):
         return {
             "sharing": self.text("execution", "sharing") or "per_task",
             "lepton_config": _without_free_keys(endpoint.plain()) if endpoint else {},
-            "deployment_name": self.text("target", "api_endpoint", "deployment_name"),
+            # Where it lacks it has been asked for, and is there as far as the backend knows.
+            "deployment_name": self.text("target", "api_endpoint", "deployment_name")
+            or (MARK if self._is_looked_up() else ""),
         }
 
     def _common_env(self) -> list[EnvVar]:
@@ -282,6 +297,7 @@ class _Lowering(Reader):
         taken: dict[str, Location] = {}
         for index, item in enumerate(items):
             if isinstance(item, Mapping):
+                before = len(self.problems)
                 step = self._step(("evaluation", "tasks", index), item, services)
                 key = step.id.casefold()
                 where = (item.get("id") or item.get("name") or item).location
@@ -289,6 +305,8 @@ class _Lowering(Reader):
                     twice = DuplicateTask(name=step.id, first=taken[key], location=where)
                     self.problems.append(twice)
                 taken.setdefault(key, where)
+                if any(isinstance(p, _OF_IDENTITY) for p in self.problems[before:]):
+                    self.left_out.append(step)
                 yield step
 
     def _step(self, path: Path, item: Mapping, services: tuple[Service, ...]) -> Step:
@@ -305,7 +323,8 @@ class _Lowering(Reader):
         )
         url, model = self._target(settings, endpoint_type, services)
         key_name = self._key_name(settings)
-        params = (settings.get("config") or {}).get("params") or {}
+        self._check_results(path)
+        params = _block(settings, "config", "params")
         limit = params.get("limit_samples")
         return Step(
             id=step_id,
@@ -374,7 +393,9 @@ class _Lowering(Reader):
         return self.word(*path, "container") or (literal(found.image) if found else None)
 
     def _settings(self, item: Mapping) -> dict[str, Any]:
-        own = item.get("nemo_evaluator_config")
+        own = item.get(_SETTINGS)
+        if isinstance(own, StandIn):
+            return {**self.common_settings, "target": MARK}
         if not isinstance(own, Mapping):
             return self.common_settings
         return _merged(self.common_settings, _without_free_keys(own.plain()))
@@ -385,11 +406,14 @@ class _Lowering(Reader):
         own = _api_endpoint(settings)
         url = _as_word(own.get("url"))
         model = _as_word(own.get("model_id"))
+        self._check_url(url or self.word("target", "api_endpoint", "url"))
         # An auxiliary deployment is not what is evaluated.
         if not services or services[0].env_prefix:
             if self.on_lepton and self._is_looked_up():
                 self.need("target", "api_endpoint", "deployment_name", because=_BY_NAME)
                 url = url or self._looked_up(endpoint_type)
+            if self._may_be_told_elsewhere(settings):
+                return url or literal(MARK), model or literal(MARK)
             because = "there is no deployment, so the endpoint's address is"
             endpoint = ("target", "api_endpoint")
             url = url or self.need(*endpoint, "url", because=f"{because} needed")
@@ -401,6 +425,8 @@ class _Lowering(Reader):
             path = service.endpoints.get(endpoint_type) or service.endpoints.get(
                 _SERVED_BY.get(endpoint_type, "")
             )
+            if path is None and self.is_unknown("deployment", "endpoints"):
+                path = MARK
             if path is None:
                 key = f"deployment.endpoints.{endpoint_type}"
                 missing = NotGiven(
@@ -415,6 +441,22 @@ class _Lowering(Reader):
             else:
                 url = literal(f"http://127.0.0.1:{self._front_port(service)}{path}")
         return url, model or service.model_id
+
+    def _check_url(self, url: Word | None) -> None:
+        """Refuse what no client could ask: the server would be blamed, hours later."""
+        texts = [part.text for part in url or () if isinstance(part, Literal)]
+        if any(_NOT_IN_URLS.search(text) for text in texts):
+            # It was written once, for all tasks or in one.
+            at = Origin(self.root).locate(texts[0] if len(url or ()) == 1 else url)
+            at = at or self.value_at("target", "api_endpoint", "url")
+            self.problems.append(BadUrl(location=at))
+
+    def _may_be_told_elsewhere(self, settings: dict[str, Any]) -> bool:
+        """Whether a stand-in may be where the endpoint is given, or served."""
+        return self.is_unknown("deployment", "type") or MARK in (
+            settings.get("target"),
+            _block(settings, "target").get("api_endpoint"),
+        )
 
     def _is_looked_up(self) -> bool:
         """Whether the endpoint is one of the platform's, which is found by its name."""
@@ -470,7 +512,19 @@ class _Lowering(Reader):
         if key_name:
             endpoint["api_key_name"] = key_name
         made = {"config": config, "target": {"api_endpoint": endpoint}}
-        return _merged(made, settings, null_gives_way=True)
+        merged = _merged(made, settings, null_gives_way=True)
+        if isinstance(merged["config"], dict):
+            merged["config"]["output_dir"] = config["output_dir"]
+        return merged
+
+    def _check_results(self, path: Path) -> None:
+        """Warn of a folder of the user's for results, which would be lost with the container."""
+        for block in (path, ("evaluation",)):
+            key = (*block, _SETTINGS, "config", "output_dir")
+            if self.word(*key) not in (None, literal("/results")):
+                why = "results are kept where evalc looks for them ('execution.output_dir')"
+                shown = ".".join(str(step) for step in key)
+                self.problems.append(NoEffect(key=shown, why=why, location=self.at(*key)))
 
     def _dataset(self, path: Path) -> Mount | None:
         source = self.word(*path, "dataset_dir")
@@ -506,17 +560,27 @@ class _Lowering(Reader):
 
     def _select(self, steps: list[Step], selected: tuple[str, ...]) -> list[Step]:
         if not selected:
-            if not steps:
+            if not steps and not self._has_unknown_tasks():
                 at = self.at("evaluation", "tasks")
                 because = "there is nothing to evaluate"
                 self.problems.append(NotGiven(key="evaluation.tasks", because=because, location=at))
             return steps
         names = {name for step in steps for name in _names(step)}
         for name in selected:
-            if name not in names:
+            if name not in names and not self._has_unknown_tasks():
                 hint = did_you_mean(name, names)
                 self.problems.append(UnknownSelection(name=name, suggestion=hint))
         return [step for step in steps if not _names(step).isdisjoint(selected)]
+
+    def _has_unknown_tasks(self) -> bool:
+        """Whether a stand-in may be any task."""
+        tasks = self.node("evaluation", "tasks")
+        items = tasks.items if isinstance(tasks, Sequence) else []
+        return self.is_unknown("evaluation", "tasks") or any(
+            self.is_unknown("evaluation", "tasks", index, key)
+            for index in range(len(items))
+            for key in ("id", "name")
+        )
 
 
 def _is_variable(path: Path) -> bool:
@@ -531,7 +595,15 @@ def _names(step: Step) -> set[str]:
 
 
 def _api_endpoint(settings: dict[str, Any]) -> dict[str, Any]:
-    return (settings.get("target") or {}).get("api_endpoint") or {}
+    return _block(settings, "target", "api_endpoint")
+
+
+def _block(settings: dict[str, Any], *path: str) -> dict[str, Any]:
+    """A mapping of the settings; an empty one where there is none."""
+    found: Any = settings
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _text(item: Mapping, key: str) -> str:

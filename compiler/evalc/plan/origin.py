@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalc.source import Scalar, Sequence
-from evalc.source.nodes import scalar_text, scalars, users_location, walk
+from evalc.source import Mapping, Scalar, Sequence
+from evalc.source.nodes import scalar_text, scalars, show_path, users_location, walk
 from evalc.words import Literal, RuntimeEnv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evalc.errors import Location
-    from evalc.source import Mapping
+    from evalc.source import Node, Path
 
 
 class Origin:
@@ -45,22 +45,44 @@ class Origin:
         return ("evaluation", "tasks")
 
     def locate(self, value: object) -> Location | None:
-        """Where ``value`` was written first; for a text that was not written as it is, where a text
-        was written that it is part of (``lit:…``), or else the longest one that it holds. None when
-        no part of it is in the config."""
-        longest: tuple[str, Location] | None = None
-        around: Location | None = None
-        for _path, node in scalars(self._root):
+        """Where :meth:`find` finds a value; None when it is nowhere."""
+        found = self.find(value)
+        return found[1] if found else None
+
+    def find(self, value: object) -> tuple[str, Location] | None:
+        """The key that ``value`` was written at first, and where, as a value or else as a key.
+
+        For a text that was not written as it is, where a text was written that it is part of
+        (``lit:…``), or else the longest one that it holds. None when no part of it is in the
+        config.
+        """
+        longest = ""
+        part: tuple[str, Location] | None = None
+        around: tuple[str, Location] | None = None
+        for path, node in scalars(self._root):
             if value in (node.value, node.text):
-                return node.location
+                return show_path(path), node.location
             if not isinstance(value, str):
                 continue
             for text in _texts(node):
                 if value in text:
-                    around = around or node.location
-                elif text in value and len(text) > len(longest[0] if longest else ""):
-                    longest = text, node.location
-        return around or (longest[1] if longest else None)
+                    around = around or (show_path(path), node.location)
+                elif text in value and len(text) > len(longest):
+                    longest, part = text, (show_path(path), node.location)
+        return self._key(value) or around or part
+
+    def _key(self, value: object) -> tuple[str, Location] | None:
+        """The block that has ``value`` as a key, and where the key is."""
+        todo: list[tuple[Path, Node]] = [((), self._root)]
+        while todo:
+            path, node = todo.pop()
+            if isinstance(node, Mapping):
+                if isinstance(value, str) and value in node.keys:
+                    return show_path(path), node.keys[value].location
+                todo += [((*path, key), child) for key, child in node.entries.items()]
+            elif isinstance(node, Sequence):
+                todo += [((*path, index), child) for index, child in enumerate(node.items)]
+        return None
 
 
 def _texts(node: Scalar) -> Iterator[str]:

@@ -224,6 +224,20 @@ class BadCommand(Problem):
         return f"bash can't read this: {self.what}"
 
 
+class BadUrl(Problem):
+    """The address of an endpoint that can't be one."""
+
+    code: ClassVar[str] = "bad-value"
+
+    @property
+    def message(self) -> str:
+        return "the endpoint's URL has a space, a line break or another such character in it"
+
+    @property
+    def label(self) -> str:
+        return "write a space as %20"
+
+
 class Contradiction(Problem):
     """Keys that are right by themselves and wrong together."""
 
@@ -253,13 +267,49 @@ class NoEffect(Problem):
         return f"'{self.key}' has no effect: {self.why}"
 
 
+class RelativePath(Problem):
+    """A path of the host that depends on the folder in which the scripts are started."""
+
+    code: ClassVar[str] = "relative-path"
+    severity: ClassVar[str] = "warning"
+    path: str
+
+    @property
+    def message(self) -> str:
+        return f"'{self.path}' is relative: it counts from the folder in which a script is started"
+
+    @property
+    def label(self) -> str:
+        return "give an absolute path, so that the bundle runs from anywhere"
+
+
 class CannotCarry(Problem):
-    """A value that the file it belongs in can't hold."""
+    """A value that the file it belongs in can't hold. ``key`` is where it stands, or the block of
+    which it is a key."""
 
     code: ClassVar[str] = "cannot-carry"
     sensitive: ClassVar[bool] = True
     why: str
+    key: str = ""
 
     @property
     def message(self) -> str:
-        return f"this value can't be written where it belongs: {self.why}"
+        value = f"what '{self.key}' says" if self.key else "this value"
+        return f"{value} can't be written where it belongs: {self.why}"
+
+
+class ReferenceInKey(Problem):
+    """``${…}`` in a key, where nothing is filled in."""
+
+    code: ClassVar[str] = "bad-interpolation"
+    key: str
+
+    @property
+    def message(self) -> str:
+        return (
+            f"'${{…}}' in a key is not filled in, and those of '{self.key}' are taken as they are"
+        )
+
+    @property
+    def label(self) -> str:
+        return "write the path itself"

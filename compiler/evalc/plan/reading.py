@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from evalc.plan.env import env_block
 from evalc.plan.model import EnvVar, Mount
-from evalc.plan.problems import Contradiction, NotGiven
+from evalc.plan.problems import Contradiction, NotGiven, ReferenceInKey
 from evalc.source import Mapping, Scalar
-from evalc.source.nodes import scalar_text, users_location, walk
+from evalc.source.nodes import MARK, StandIn, scalar_text, users_location, walk
 from evalc.words import Word, literal
 
 if TYPE_CHECKING:
@@ -80,10 +80,12 @@ class Reader:
         if word is not None:
             return word
         self.missing(*path, because=because)
-        return literal("")
+        return literal(MARK)
 
     def missing(self, *path: str | int, because: str) -> None:
         """Report a key that must be given."""
+        if self.is_unknown(*path):
+            return
         key = ".".join(str(step) for step in path)
         self.problems.append(NotGiven(key=key, because=because, location=self.at(*path)))
 
@@ -91,6 +93,12 @@ class Reader:
         """Whether a boolean is true; null and what is not there are not."""
         node = self.node(*path)
         return isinstance(node, Scalar) and node.value is True
+
+    def is_unknown(self, *path: str | int) -> bool:
+        """Whether a stand-in is what, or where, this may be given."""
+        return any(
+            isinstance(self.node(*path[:length]), StandIn) for length in range(1, len(path) + 1)
+        )
 
     def number(self, *path: str | int) -> int | float | None:
         """A number; None when there is none."""
@@ -104,6 +112,13 @@ class Reader:
         for source, node in block.entries.items() if block else ():
             if not isinstance(node, Scalar):
                 continue
+            if "${" in source:
+                self.problems.append(
+                    ReferenceInKey(
+                        key=".".join(("execution", "mounts", *kinds)),
+                        location=self.at("execution", "mounts", *kinds, source),
+                    )
+                )
             target, _, mode = scalar_text(node).partition(":")
             if mode not in ("", "ro", "rw"):
                 what = f"'{mode}' does not say how to mount"

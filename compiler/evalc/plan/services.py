@@ -13,7 +13,7 @@ from evalc.plan.names import MAX_NAME, NAME
 from evalc.plan.problems import Contradiction, NoEffect
 from evalc.plan.reading import Reader, to_word
 from evalc.source import Mapping, Scalar, Sequence
-from evalc.source.nodes import scalar_text
+from evalc.source.nodes import MARK, scalar_text
 from evalc.words import literal
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class ServiceReader(Reader):
             what = f"the variables of '{name}' can't begin with '{prefix}': {why}"
             advice = "give it another 'env_prefix'"
             self.problems.append(Contradiction(what=what, advice=advice, location=at))
+            return MARK
         taken.setdefault(prefix, name)
         return prefix
 
@@ -110,7 +111,8 @@ class ServiceReader(Reader):
             self._either_model(path, kind)
         engine = self.text("execution", "engine")
         image = self.word(*path, "image")
-        if engine != "none":
+        # Whether there is a container is not known where the engine is not.
+        if engine != "none" and not self.is_unknown("execution", "engine"):
             image = self.need(*path, "image", because=because)
         gpus = self.text(*path, "gpus")
         wait = _READY_IN_ON_CLUSTERS if self.on_cluster else _READY_IN

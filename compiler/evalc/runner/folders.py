@@ -150,6 +150,7 @@ class NotWritable(FolderProblem):
     """The folder can't be made or written by this user."""
 
     says = "can't be written"
+    hint = "set execution.output_dir to a folder of yours"
 
 
 class FolderTaken(FolderProblem):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,17 @@ def output_folder(bundle: StoredBundle, environ: Mapping[str, str], *, remote: b
     if remote:
         return folder
     try:
-        return str(Path(folder).expanduser().absolute())
+        path = Path(folder).expanduser().absolute()
     except RuntimeError:
         raise UsageError(f"there is no home for output_dir {folder}") from None
+    there = next((part for part in (path, *path.parents) if os.path.lexists(part)), path)
+    if os.path.lexists(there) and not there.is_dir():
+        where = "it" if there == path else there
+        raise UsageError(
+            f"execution.output_dir is {path}, and {where} is no folder",
+            "set it to a folder, which need not be there yet",
+        )
+    return str(path)
 
 
 def text_of(word: Any, environ: Mapping[str, str]) -> str | None:

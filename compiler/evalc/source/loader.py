@@ -31,6 +31,16 @@ MAX_DEPTH = 100
 # Signs that a text may be nested deeply, which real ones hardly show.
 _MANY_BRACKETS = 1000
 _MANY_ENTRIES_IN_A_LINE = re.compile(r"(?:[-?][ \t]+){10}")
+_CUT_OFF = {
+    "but found another document": (
+        "a config is one document, and another document begins here",
+        "remove the line, or make it two files",
+    ),
+    "second occurrence": (
+        "an anchor (&) of this name is there already",
+        "give this one another name",
+    ),
+}
 _BRACKET = re.compile(r"[][{}]")
 
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -400,6 +410,8 @@ def _not_unicode(source: Source, index: int) -> Problem:
 def _syntax_problem(source: Source, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    if "nesting depth" in str(what):
+        return _too_deep(source, mark)
     position = getattr(error, "position", None)
     if mark is not None:
         line, column = mark.line, mark.column
@@ -418,8 +430,13 @@ def _syntax_problem(source: Source, error: yaml.YAMLError) -> Problem:
     indent = shown[: len(shown) - len(shown.lstrip())]
     if "\t" in indent or "'\\t'" in str(what):
         what, advice = "a tab can't indent YAML", "use spaces"
+    elif what in _CUT_OFF:
+        # The C library says the first half of these in its context.
+        what, advice = _CUT_OFF[what]
     elif "mapping values are not allowed" in str(what):
         advice = "is the line above indented as it should be, or does a text with ': ' need quotes?"
     elif "undefined alias" in str(what) or "cannot start any token" in str(what):
         advice = "a text that starts with one of *&!%@` needs quotes"
+    elif source.line(line + 1)[column : column + 1] == "?" or "???" in shown[max(0, column - 3) :]:
+        advice = "in braces and brackets, a text that begins with '?' needs quotes: \"???\""
     return BadYaml(what=str(what), advice=advice, location=_location(source, line, column))

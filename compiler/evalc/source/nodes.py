@@ -87,6 +87,33 @@ class Scalar(Node):
         return node
 
 
+# The text of every stand-in. It can be a name, an image, a word of a command or a variable, so that
+# few checks find fault with it, and no text of a user's has it.
+MARK = "EvalcStandIn"
+
+
+class StandIn(Scalar):
+    """Stands for a value that is wrong and was told of: every later step takes it as it is.
+
+    It may stand for a mapping or a list too. ``given`` is false where it stands for a key that
+    lacks. What is said of its text, :data:`MARK`, is a consequence and not another mistake.
+    """
+
+    __slots__ = ("given",)
+    given: bool
+
+    @classmethod
+    def of(cls, node: Node, *, given: bool = True) -> StandIn:
+        """The stand-in for ``node``."""
+        made = cls(node.source, node.start, node.end, MARK, MARK, plain_style=False)
+        made.given = given
+        made.previous = node
+        return made
+
+    def replaced(self, value: Value) -> Scalar:  # noqa: ARG002 - whatever it becomes is unknown too
+        return self
+
+
 class Sequence(Node):
     """A list."""
 

@@ -39,7 +39,7 @@ evalc_submit_main() {
     exit 0
   fi
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
-  evalc_lock "$_logs/submit.lock" || exit "$_EXIT_BUSY"
+  evalc_lock "$_logs/submit.lock" || exit "$?"
   _answer=$(mktemp) || evalc_die "$_EXIT_IO" "can't write a temporary file"
   trap 'rm -f -- "$_answer"; evalc_unlock' EXIT
   evalc_catch_signals

@@ -60,7 +60,7 @@ evalc_group_lives() {
   done
   return 1
 }
-evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; }
+evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; } 2>/dev/null
 evalc_recall() {
   local _pid _start
   [ -r "$1" ] && read -r _pid _start <"$1" || return 0
@@ -68,16 +68,19 @@ evalc_recall() {
   if [ -n "$_start" ] && [ "$(evalc_started "$_pid")" = "$_start" ]; then printf '%s' "$_pid"; fi
 }
 evalc_lock() {
-  local _holder=''
+  local _holder='' _full=''
   {
     flock 9 2>/dev/null || true
     _holder=$(evalc_recall "$1")
-    [ -n "$_holder" ] || evalc_remember "$1" "$$" 2>/dev/null ||
-      evalc_die "$_EXIT_IO" "can't write $1: is the disk full, or the folder read-only?"
+    [ -n "$_holder" ] || evalc_remember "$1" "$$" || _full=1
   } 9<"${1%/*}"
+  if [ -n "$_full" ]; then
+    evalc_say "can't write $1: is the disk full, or the folder read-only?"
+    return "$_EXIT_IO"
+  fi
   if [ -n "$_holder" ]; then
     evalc_say "process $_holder is at work here already"
-    return 1
+    return "$_EXIT_BUSY"
   fi
   _locks+=("$1")
 }
@@ -89,19 +92,24 @@ evalc_stage() {
   local _name=$1
   shift
   printf '%s\n' "$(evalc_now)${*:+ $*}" >"$_logs/.stage" && mv -f -- "$_logs/.stage" "$_logs/stage.$_name"
-}
+} 2>/dev/null
 evalc_reserve_exit() {
   rm -f -- "$_logs"/stage.*
   printf '%1024s\n' '' >"$_logs/.stage.exit"
-}
+} 2>/dev/null
 evalc_stage_exit() {
   local _line
   _line="$(evalc_now) $*"
   printf '%s\n' "$_line" 1<>"$_logs/.stage.exit"
-  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" 2>/dev/null &&
+  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" &&
     [ "$(cat -- "$_logs/.stage")" = "$_line" ] &&
     mv -f -- "$_logs/.stage" "$_logs/.stage.exit"
   mv -f -- "$_logs/.stage.exit" "$_logs/stage.exit"
+} 2>/dev/null
+evalc_renew_exit() {
+  [ ! -e "$_logs/stage.exit" ] || mv -f -- "$_logs/stage.exit" "$_logs/.stage.exit" 2>/dev/null || return 0
+  evalc_stage_exit "$@" || true
+  [ "$(evalc_exit_code "${_logs%/logs}")" = "${1%% *}" ] || rm -f -- "$_logs/stage.exit"
 }
 evalc_exit_code() {
   local _time _code _reason
@@ -149,7 +157,7 @@ evalc_fill() {
       *) _done+='@@{' ;;
     esac
   done
-  printf '%s' "$_done$_rest" >"$_out"
+  { printf '%s' "$_done$_rest" >"$_out"; } 2>/dev/null
 }
 evalc_escape() {
   local LC_ALL=C _text=$1 _code _raw _escape
@@ -212,7 +220,7 @@ _ended=0
 evalc_wait() {
   sleep "$1" &
   wait $! || true
-}
+} 2>/dev/null
 evalc_stop_all() {
   local _i
   for ((_i = ${#_running[@]} - 1; _i >= 0; _i--)); do evalc_stop "${_running[_i]}"; done
@@ -289,10 +297,14 @@ evalc_finished() {
   [ -f "$1/command.sh" ] || [ -s "$1/artifacts/results.yml" ]
 }
 evalc_prepare() {
-  evalc_set_aside "$1"
   evalc_reserve_exit || evalc_die "$_EXIT_IO" "can't write in $_logs: is the disk full?"
   _unwritten=1
-  printf '%s\n' "$_digest" >"$_logs/digest" || true
+  evalc_set_aside "$1" || {
+    _reason="can't move $_artifacts to artifacts.old"
+    ! evalc_disk_is_full "$_logs" || _reason='the disk is full'
+    evalc_conclude "$_EXIT_IO"
+  }
+  { printf '%s\n' "$_digest" >"$_logs/digest"; } 2>/dev/null || true
   evalc_stage pre-start || true
   if [ ${#_fill[@]} -gt 0 ]; then
     evalc_fill "$_run_config" "$_logs/run_config.yml" "${_fill[@]}" || {
@@ -311,9 +323,7 @@ evalc_set_aside() {
     }
     evalc_say 'the results here are of another config; they move to artifacts.old'
   fi
-  rm -rf -- "$_artifacts.old"
-  mv -- "$_artifacts" "$_artifacts.old"
-  mkdir -- "$_artifacts"
+  { rm -rf -- "$_artifacts.old" && mv -- "$_artifacts" "$_artifacts.old" && mkdir -- "$_artifacts"; } 2>/dev/null
 }
 evalc_end() {
   evalc_track client "$1"
@@ -423,23 +433,6 @@ evalc_reap() {
   _names=(${_still[@]+"${_still[@]}"})
 }
 evalc_ended() { :; }
-evalc_summary() {
-  local _id _time _code _reason _width=4
-  for _id in "${_only[@]}"; do [ ${#_id} -le "$_width" ] || _width=${#_id}; done
-  for _id in "${_only[@]}"; do
-    _code='' _reason=''
-    if [ -r "$_bundle_dir/$_id/logs/stage.exit" ]; then
-      read -r _time _code _reason <"$_bundle_dir/$_id/logs/stage.exit" || true
-    fi
-    [ -n "$_code" ] || [ ! -e "$_bundle_dir/$_id/logs/stage.pre-start" ] || _code=killed
-    case $_code in
-      0) printf '  %-*s  finished\n' "$_width" "$_id" ;;
-      killed) printf '  %-*s  did not end\n' "$_width" "$_id" ;;
-      '') printf '  %-*s  not run\n' "$_width" "$_id" ;;
-      *) printf '  %-*s  failed (%s) %s\n' "$_width" "$_id" "$_code" "$_reason" ;;
-    esac
-  done >&2 || true
-}
 EOF
 cat >"$_bundle_dir"/lib/inside.sh <<'EOF'
 _folder=$1 _code=0 _child='' _tell=0 _told=''
@@ -634,11 +627,11 @@ evalc_run_client() {
 }
 evalc_stop() {
   local _until=$((SECONDS + _GRACE - 5))
-  kill -TERM -- "-${_pid[$1]}" 2>/dev/null || true
+  kill -TERM -- "-${_pid[$1]}" || true
   while [ "$SECONDS" -lt "$_until" ] && evalc_alive "$1"; do evalc_wait 0.1; done
-  kill -KILL -- "-${_pid[$1]}" 2>/dev/null || true
+  kill -KILL -- "-${_pid[$1]}" || true
   rm -f -- "$_logs/$1.pid"
-}
+} 2>/dev/null
 EOF
 # shellcheck source-path=SCRIPTDIR source=../lib/container.sh
 . "$_bundle_dir/lib/container.sh"

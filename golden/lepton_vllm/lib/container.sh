@@ -109,8 +109,8 @@ evalc_run_client() {
 # down still.
 evalc_stop() {
   local _until=$((SECONDS + _GRACE - 5))
-  kill -TERM -- "-${_pid[$1]}" 2>/dev/null || true
+  kill -TERM -- "-${_pid[$1]}" || true
   while [ "$SECONDS" -lt "$_until" ] && evalc_alive "$1"; do evalc_wait 0.1; done
-  kill -KILL -- "-${_pid[$1]}" 2>/dev/null || true
+  kill -KILL -- "-${_pid[$1]}" || true
   rm -f -- "$_logs/$1.pid"
-}
+} 2>/dev/null

@@ -30,7 +30,7 @@ evalc_submit_main() {
   esac
   _home=$_bundle_dir _logs=$_bundle_dir/logs
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
-  evalc_lock "$_logs/submit.lock" || exit "$_EXIT_BUSY"
+  evalc_lock "$_logs/submit.lock" || exit "$?"
   trap evalc_leave EXIT
   evalc_await_others
   evalc_read_queue

@@ -65,11 +65,12 @@ evalc_collect() {
 }
 _ended=0
 
-# evalc_wait SECONDS: sleep, but let a signal's trap run at once.
+# evalc_wait SECONDS: sleep, but let a signal's trap run at once. Bash reports meanwhile which child a signal
+# ended; what that means is said by who collects it.
 evalc_wait() {
   sleep "$1" &
   wait $! || true
-}
+} 2>/dev/null
 
 # evalc_stop_all: the last started first, so that an evaluation ends before its server.
 evalc_stop_all() {
@@ -180,10 +181,15 @@ evalc_finished() {
 
 # evalc_prepare FORCE: the task's folder before its evaluation. Ends the script when it can't be written.
 evalc_prepare() {
-  evalc_set_aside "$1"
+  # First of all: what stage.exit says is of the run before.
   evalc_reserve_exit || evalc_die "$_EXIT_IO" "can't write in $_logs: is the disk full?"
   _unwritten=1
-  printf '%s\n' "$_digest" >"$_logs/digest" || true
+  evalc_set_aside "$1" || {
+    _reason="can't move $_artifacts to artifacts.old"
+    ! evalc_disk_is_full "$_logs" || _reason='the disk is full'
+    evalc_conclude "$_EXIT_IO"
+  }
+  { printf '%s\n' "$_digest" >"$_logs/digest"; } 2>/dev/null || true
   evalc_stage pre-start || true
   if [ ${#_fill[@]} -gt 0 ]; then
     evalc_fill "$_run_config" "$_logs/run_config.yml" "${_fill[@]}" || {
@@ -196,7 +202,7 @@ evalc_prepare() {
 
 # evalc_set_aside FORCE: results that are to be repeated, or that another config made, are no work
 # done; they move to artifacts.old. Those of a run that was interrupted stay, for the harness to go
-# on from.
+# on from. Returns 1 when they can't be moved.
 evalc_set_aside() {
   [ -n "$(ls -A -- "$_artifacts")" ] || return 0
   if [ -z "$1" ]; then
@@ -206,9 +212,7 @@ evalc_set_aside() {
     }
     evalc_say 'the results here are of another config; they move to artifacts.old'
   fi
-  rm -rf -- "$_artifacts.old"
-  mv -- "$_artifacts" "$_artifacts.old"
-  mkdir -- "$_artifacts"
+  { rm -rf -- "$_artifacts.old" && mv -- "$_artifacts" "$_artifacts.old" && mkdir -- "$_artifacts"; } 2>/dev/null
 }
 
 # evalc_end PID: from the start of the evaluation, whose process this is, to the script's end.
@@ -343,22 +347,3 @@ evalc_reap() {
 
 # evalc_ended ID CODE: what a backend has to do when a task has ended.
 evalc_ended() { :; }
-
-# evalc_summary: one line for each task of _only.
-evalc_summary() {
-  local _id _time _code _reason _width=4
-  for _id in "${_only[@]}"; do [ ${#_id} -le "$_width" ] || _width=${#_id}; done
-  for _id in "${_only[@]}"; do
-    _code='' _reason=''
-    if [ -r "$_bundle_dir/$_id/logs/stage.exit" ]; then
-      read -r _time _code _reason <"$_bundle_dir/$_id/logs/stage.exit" || true
-    fi
-    [ -n "$_code" ] || [ ! -e "$_bundle_dir/$_id/logs/stage.pre-start" ] || _code=killed
-    case $_code in
-      0) printf '  %-*s  finished\n' "$_width" "$_id" ;;
-      killed) printf '  %-*s  did not end\n' "$_width" "$_id" ;;
-      '') printf '  %-*s  not run\n' "$_width" "$_id" ;;
-      *) printf '  %-*s  failed (%s) %s\n' "$_width" "$_id" "$_code" "$_reason" ;;
-    esac
-  done >&2 || true
-}

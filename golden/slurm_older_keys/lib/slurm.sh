@@ -94,8 +94,11 @@ evalc_stop() {
     fi
     evalc_wait 0.1
   done
-  kill -KILL -- "-${_pid[$_name]}" 2>/dev/null || true
-  rm -f -- "$_logs/$_name.pid"
+  # Bash would report the one that was killed.
+  {
+    kill -KILL -- "-${_pid[$_name]}" || true
+    rm -f -- "$_logs/$_name.pid"
+  } 2>/dev/null
 }
 
 # evalc_tell_step NAME: SIGTERM to all processes of a job step, by its name. Returns 1 when there is none.

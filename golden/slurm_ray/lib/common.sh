@@ -52,8 +52,11 @@ evalc_group_lives() {
   return 1
 }
 
+# What bash itself has to say of a full disk is left out here and below: who calls these says it, or goes on
+# without.
+
 # evalc_remember FILE PID: note a process, so that a later run can tell whether it is still there.
-evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; }
+evalc_remember() { printf '%s %s\n' "$2" "$(evalc_started "$2")" >"$1"; } 2>/dev/null
 
 # evalc_recall FILE: the process id noted in FILE when that very process still lives, else empty.
 evalc_recall() {
@@ -63,21 +66,24 @@ evalc_recall() {
   if [ -n "$_start" ] && [ "$(evalc_started "$_pid")" = "$_start" ]; then printf '%s' "$_pid"; fi
 }
 
-# evalc_lock FILE: take the lock, or say who holds it and return 1. A lock whose holder is gone, as
-# after a kill -9, is taken over.
+# evalc_lock FILE: take the lock; or say why not and return the exit code for that: somebody holds it, or it
+# can't be written. A lock whose holder is gone, as after a kill -9, is taken over.
 evalc_lock() {
-  local _holder=''
+  local _holder='' _full=''
   {
     # Only one looks and takes at a time. The system without flock, or whose network file system has
     # no use for it, has a moment in which two may.
     flock 9 2>/dev/null || true
     _holder=$(evalc_recall "$1")
-    [ -n "$_holder" ] || evalc_remember "$1" "$$" 2>/dev/null ||
-      evalc_die "$_EXIT_IO" "can't write $1: is the disk full, or the folder read-only?"
+    [ -n "$_holder" ] || evalc_remember "$1" "$$" || _full=1
   } 9<"${1%/*}"
+  if [ -n "$_full" ]; then
+    evalc_say "can't write $1: is the disk full, or the folder read-only?"
+    return "$_EXIT_IO"
+  fi
   if [ -n "$_holder" ]; then
     evalc_say "process $_holder is at work here already"
-    return 1
+    return "$_EXIT_BUSY"
   fi
   _locks+=("$1")
 }
@@ -92,23 +98,31 @@ evalc_stage() {
   local _name=$1
   shift
   printf '%s\n' "$(evalc_now)${*:+ $*}" >"$_logs/.stage" && mv -f -- "$_logs/.stage" "$_logs/stage.$_name"
-}
+} 2>/dev/null
 
 # stage.exit must tell the truth on a full disk too: its block is taken before anything runs, and
 # written over in place at the end.
 evalc_reserve_exit() {
   rm -f -- "$_logs"/stage.*
   printf '%1024s\n' '' >"$_logs/.stage.exit"
-}
+} 2>/dev/null
 
 evalc_stage_exit() {
   local _line
   _line="$(evalc_now) $*"
   printf '%s\n' "$_line" 1<>"$_logs/.stage.exit"
-  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" 2>/dev/null &&
+  head -n 1 -- "$_logs/.stage.exit" >"$_logs/.stage" &&
     [ "$(cat -- "$_logs/.stage")" = "$_line" ] &&
     mv -f -- "$_logs/.stage" "$_logs/.stage.exit"
   mv -f -- "$_logs/.stage.exit" "$_logs/stage.exit"
+} 2>/dev/null
+
+# evalc_renew_exit WORDS: stage.exit of what could not even begin, over the one that is there: in its block,
+# since there may be no other. Rather none than one that is no longer true.
+evalc_renew_exit() {
+  [ ! -e "$_logs/stage.exit" ] || mv -f -- "$_logs/stage.exit" "$_logs/.stage.exit" 2>/dev/null || return 0
+  evalc_stage_exit "$@" || true
+  [ "$(evalc_exit_code "${_logs%/logs}")" = "${1%% *}" ] || rm -f -- "$_logs/stage.exit"
 }
 
 # evalc_exit_code DIR: the exit code in a task's stage.exit, empty when it never ended.
@@ -172,7 +186,7 @@ evalc_fill() {
       *) _done+='@@{' ;;
     esac
   done
-  printf '%s' "$_done$_rest" >"$_out"
+  { printf '%s' "$_done$_rest" >"$_out"; } 2>/dev/null
 }
 
 # evalc_escape TEXT: the text as it stands between JSON's double quotes.

@@ -10,6 +10,8 @@
 _one_by_one=''
 # --force, for each task.
 _again=()
+# Relative paths of the config, each after its key.
+_paths=()
 
 # evalc_clear NAME LOG: clear away what a run that was killed by -9 left of NAME, and keep the last
 # log under another name.
@@ -42,7 +44,7 @@ evalc_name_container() {
 }
 
 # evalc_stop NAME: ask it to stop, insist after the grace, leave nothing. Its exit code stays
-# readable through wait.
+# readable through wait. Bash would report the one that was killed.
 evalc_stop() {
   local _name=$1 _until=$((SECONDS + _GRACE)) _box=${_container[$1]} _try
   for ((_try = 0; SECONDS < _until; _try++)); do
@@ -51,21 +53,21 @@ evalc_stop() {
       # Again and again: a container that has only just been started is deaf, and 'stop' tells it but
       # once. While the image is pulled there is none yet, but a client that can be told; what it
       # makes in that moment is told the next time.
-      "$_engine" kill --signal TERM "$_box" >/dev/null 2>&1 || kill -TERM -- "-${_pid[$_name]}" 2>/dev/null || true
+      "$_engine" kill --signal TERM "$_box" >/dev/null || kill -TERM -- "-${_pid[$_name]}" || true
     elif [ "$_try" -eq 0 ]; then
-      kill -TERM -- "-${_pid[$_name]}" 2>/dev/null || true
+      kill -TERM -- "-${_pid[$_name]}" || true
     fi
     evalc_wait 0.1
   done
   # The leader may have ended before its children.
-  kill -KILL -- "-${_pid[$_name]}" 2>/dev/null || true
+  kill -KILL -- "-${_pid[$_name]}" || true
   if [ -n "$_box" ]; then
     # podman's 'rm -f' asks first, and waits ten seconds.
-    "$_engine" kill "$_box" >/dev/null 2>&1 || true
-    "$_engine" rm -f "$_box" >/dev/null 2>&1 || true
+    "$_engine" kill "$_box" >/dev/null || true
+    "$_engine" rm -f "$_box" >/dev/null || true
   fi
   rm -f -- "$_logs/$_name.pid"
-}
+} 2>/dev/null
 
 evalc_need_tools() {
   if [ "$_engine" != none ]; then
@@ -74,6 +76,16 @@ evalc_need_tools() {
   fi
   [ $# -eq 0 ] || command -v curl >/dev/null ||
     evalc_die "$_EXIT_UNAVAILABLE" "curl is not installed; it asks the model server whether it is ready"
+}
+
+# evalc_need_paths: docker would make an empty folder of a path that is not there, and whoever is evaluated
+# would find nothing in it.
+evalc_need_paths() {
+  local _i
+  for ((_i = 0; _i < ${#_paths[@]}; _i += 2)); do
+    [ -e "$PWD/${_paths[_i + 1]}" ] ||
+      evalc_die "$_EXIT_CONFIG" "there is no '${_paths[_i + 1]}' (${_paths[_i]}) in $PWD: run this from the folder that has it, or give an absolute path"
+  done
 }
 
 # evalc_start_services NAME...: start each and wait until all are ready. On failure returns
@@ -114,7 +126,7 @@ evalc_begin() {
     case $_arg in
       --force) _force=1 ;;
       -h | --help)
-        printf 'usage: bash run.sh [--force]\n\nEvaluates %s. A finished task is skipped; --force repeats it, and its old results move to\nartifacts.old. Exit code: the harness'\''s own; 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable is missing, 130 or 143 interrupted.\n' "$_task"
+        printf 'usage: bash run.sh [--force]\n\nEvaluates %s. A finished task is skipped; --force repeats it, and its old results move to\nartifacts.old. Exit code: the harness'\''s own; 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable or path is missing, 130 or 143 interrupted.\n' "$_task"
         exit 0
         ;;
       *) evalc_die "$_EXIT_USAGE" "unknown argument '$_arg'; try --help" ;;
@@ -123,13 +135,23 @@ evalc_begin() {
   _label=$_task _home=$_task_dir _artifacts=$_task_dir/artifacts _logs=$_task_dir/logs
   _run_config=$_task_dir/run_config.yml _begun=$SECONDS
   mkdir -p -- "$_artifacts" "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_task_dir"
-  evalc_lock "$_logs/lock" || exit "$_EXIT_BUSY"
+  evalc_lock "$_logs/lock" || {
+    _code=$?
+    # Only what need not be repeated is as it was.
+    if [ "$_code" -eq "$_EXIT_IO" ] && { [ -n "$_force" ] || ! evalc_finished "$_task_dir" "$_digest"; }; then
+      _reason="can't write $_logs/lock"
+      ! evalc_disk_is_full "$_logs" || _reason='the disk is full'
+      evalc_renew_exit "$_code $_reason" || true
+    fi
+    exit "$_code"
+  }
   trap 'evalc_leave "$?"' EXIT
   if [ -z "$_force" ] && evalc_finished "$_task_dir" "$_digest"; then
     evalc_say "already finished; --force repeats it"
     exit 0
   fi
   evalc_need_env ${_needs[@]+"${_needs[@]}"}
+  evalc_need_paths
   _watched=(${_services[@]+"${_services[@]}"})
   # With run_all.sh the servers run already: EVALC_SERVERS holds their names and process ids.
   if [ -n "${EVALC_SERVERS-}" ]; then
@@ -163,19 +185,19 @@ evalc_out_of_memory() {
 # evalc_all_main ARGUMENT...: what run_all.sh does. It defined _tasks, _jobs, _needs and, when the
 # tasks share servers, _services.
 evalc_all_main() {
-  local _id
+  local _id _named=()
   while [ $# -gt 0 ]; do
     case $1 in
       --force) _again=(--force) ;;
       --jobs | --only)
         [ $# -gt 1 ] || evalc_die "$_EXIT_USAGE" "$1 needs a value; try --help"
-        if [ "$1" = --jobs ]; then _jobs=$2; else _only+=("$2"); fi
+        if [ "$1" = --jobs ]; then _jobs=$2; else _named+=("$2"); fi
         shift
         ;;
       --jobs=*) _jobs=${1#*=} ;;
-      --only=*) _only+=("${1#*=}") ;;
+      --only=*) _named+=("${1#*=}") ;;
       -h | --help)
-        printf 'usage: bash %s [--force] [--jobs N] [--only TASK]...\n\nEvaluates all tasks, %s at a time. Finished tasks are skipped; --force repeats them.\nExit code: 0 all are finished, 1 a task failed, 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable is missing, 130 or 143 interrupted.\n\nTasks:\n' "${0##*/}" "$_jobs"
+        printf 'usage: bash %s [--force] [--jobs N] [--only TASK]...\n\nEvaluates all tasks, %s at a time. Finished tasks are skipped; --force repeats them.\nExit code: 0 all are finished, 1 a task failed, 2 usage, 69 a server or tool is missing, 74 disk,\n75 already running, 78 a variable or path is missing, 130 or 143 interrupted.\n\nTasks:\n' "${0##*/}" "$_jobs"
         printf '  %s\n' "${_tasks[@]}"
         exit 0
         ;;
@@ -183,16 +205,21 @@ evalc_all_main() {
     esac
     shift
   done
-  case $_jobs in '' | *[!0-9]* | 0) evalc_die "$_EXIT_USAGE" "--jobs takes a number from 1, not '$_jobs'" ;; esac
+  case $_jobs in
+    # More digits than bash can reckon with would stand for any number, a negative one too.
+    '' | *[!0-9]* | 0* | ?????*) evalc_die "$_EXIT_USAGE" "--jobs takes a number from 1 to 9999, not '$_jobs'" ;;
+  esac
   [ -z "$_one_by_one" ] || [ "$_jobs" -eq 1 ] ||
     evalc_die "$_EXIT_USAGE" 'each task starts a server of its own, on one port: there is only --jobs 1'
-  for _id in ${_only[@]+"${_only[@]}"}; do
+  for _id in ${_named[@]+"${_named[@]}"}; do
     evalc_is_task "$_id" || evalc_die "$_EXIT_USAGE" "there is no task '$_id'; --help lists them"
+    # Named twice, it is still one task.
+    case " ${_only[*]-} " in *" $_id "*) ;; *) _only+=("$_id") ;; esac
   done
   [ ${#_only[@]} -gt 0 ] || _only=("${_tasks[@]}")
   _home=$_bundle_dir _logs=$_bundle_dir/logs
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
-  evalc_lock "$_logs/lock" || exit "$_EXIT_BUSY"
+  evalc_lock "$_logs/lock" || exit "$?"
   trap 'evalc_leave "$?"' EXIT
   evalc_adopt_tasks
   for _id in "${_only[@]}"; do
@@ -200,6 +227,7 @@ evalc_all_main() {
     evalc_read_digest "$_id"
     if [ ${#_again[@]} -eq 0 ] && evalc_finished "$_bundle_dir/$_id" "$_digest"; then
       evalc_say "$_id is already finished"
+      _result[$_id]=0
     else
       _wanted+=("$_id")
     fi
@@ -209,10 +237,15 @@ evalc_all_main() {
     exit 0
   fi
   evalc_need_env ${_needs[@]+"${_needs[@]}"}
+  evalc_need_paths
   evalc_need_tools ${_services[@]+"${_services[@]}"}
   evalc_catch_signals
   evalc_run_all
 }
+
+# How each task has ended in this run, or is finished since an earlier one: its exit code.
+declare -A _result=()
+evalc_ended() { _result[$1]=$2; }
 
 # evalc_read_digest ID: of the task's plan, as it is now, into _digest.
 evalc_read_digest() {
@@ -293,6 +326,8 @@ evalc_run_all() {
   evalc_stop_all
   if [ -n "$_signal" ]; then
     _code=$(evalc_signal_code "$_signal") _reason="interrupted by SIG$_signal; run this again to go on"
+  elif [ -n "$_reason" ]; then
+    evalc_fail_rest "$_reason"
   fi
   [ -z "$_reason" ] || evalc_say "$_reason"
   evalc_summary
@@ -301,4 +336,46 @@ evalc_run_all() {
 
 evalc_launch() {
   bash "$_bundle_dir/$1/run.sh" ${_again[@]+"${_again[@]}"} </dev/null &
+}
+
+# evalc_fail_rest REASON: tasks that were to run and have not begun, since the servers that they share failed:
+# each has failed with them, as it would have with servers of its own, and its stage.exit says so.
+evalc_fail_rest() {
+  local _id
+  for _id in ${_wanted[@]+"${_wanted[@]}"}; do
+    [ -z "${_result[$_id]-}" ] || continue
+    # What can't be locked ends the shell that tries.
+    (evalc_fail "$_id" "$1") || continue
+    _result[$_id]=$_EXIT_UNAVAILABLE
+  done
+}
+
+# evalc_fail ID REASON: the task's stage.exit says so. Returns 1 when it can't.
+evalc_fail() {
+  local _label=$1 _logs=$_bundle_dir/$1/logs _artifacts=$_bundle_dir/$1/artifacts _locks=() _status=0
+  mkdir -p -- "$_logs" "$_artifacts" && evalc_lock "$_logs/lock" || return
+  evalc_reserve_exit && { [ ${#_again[@]} -eq 0 ] || evalc_set_aside 1; } &&
+    evalc_stage_exit "$_EXIT_UNAVAILABLE $2" || _status=1
+  evalc_unlock
+  return "$_status"
+}
+
+# evalc_summary: one line for each task of _only, of this run. An older run may have left a stage.exit.
+evalc_summary() {
+  local _id _time _code _reason _word _width=4
+  for _id in "${_only[@]}"; do [ ${#_id} -le "$_width" ] || _width=${#_id}; done
+  for _id in "${_only[@]}"; do
+    _code='' _reason='' _word='not run'
+    [ -z "${_adopted["task.$_id"]-}" ] || _word='still runs'
+    if [ -r "$_bundle_dir/$_id/logs/stage.exit" ]; then
+      read -r _time _code _reason <"$_bundle_dir/$_id/logs/stage.exit" || true
+    fi
+    case ${_result[$_id]-}:$_code in
+      0:*) printf '  %-*s  finished\n' "$_width" "$_id" ;;
+      :*) printf '  %-*s  %s\n' "$_width" "$_id" "$_word" ;;
+      *:) printf '  %-*s  did not end\n' "$_width" "$_id" ;;
+      "$_code:$_code") printf '  %-*s  failed (%s) %s\n' "$_width" "$_id" "$_code" "$_reason" ;;
+      *) printf '  %-*s  failed (%s) before it began\n' "$_width" "$_id" "${_result[$_id]}" ;;
+    esac
+  done >&2 || true
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -105,6 +106,11 @@ class Outcome:
     code: int
     said: str
     seconds: float
+
+    @property
+    def raw(self) -> list[str]:
+        """What bash itself has said, where the scripts have words of their own."""
+        return re.findall(r"^\S+\.sh: line [0-9]+: .*", self.said, re.MULTILINE)
 
 
 class Running:

@@ -129,6 +129,9 @@ def test_only_and_arguments(lab: Lab) -> None:
         ("run_all.sh", ["--only", "alpha beta"], "there is no task 'alpha beta'"),
         ("run_all.sh", ["--only"], "--only needs a value"),
         ("run_all.sh", ["--jobs", "0"], "not '0'"),
+        ("run_all.sh", ["--jobs=00"], "not '00'"),
+        ("run_all.sh", ["--jobs", "10000"], "a number from 1 to 9999, not '10000'"),
+        ("run_all.sh", ["--jobs", "9" * 20], f"not '{'9' * 20}'"),
         ("run_all.sh", ["--jobs=two"], "not 'two'"),
         ("run_all.sh", ["--jobs"], "--jobs needs a value"),
         ("run_all.sh", ["alpha"], "unknown argument 'alpha'"),
@@ -150,6 +153,14 @@ def test_only_and_arguments(lab: Lab) -> None:
         "alpha", "beta", "gamma",
     ]  # fmt: skip
     assert not bundle.path("alpha", "logs").exists()
+
+
+@on_the_host
+def test_a_task_that_is_named_twice_runs_once(lab: Lab) -> None:
+    bundle = lab.bundle(counted(lab), counted(lab, "beta"), execution={"mode": "parallel"})
+    ran = bundle.run("run_all.sh", "--only", "alpha", "--only=alpha", "--jobs", "2")
+    assert (ran.code, runs(lab), bundle.exit()) == (0, 1, (0, "")), ran.said
+    assert ran.said.count("  alpha  finished\n") == 1
 
 
 @on_the_host

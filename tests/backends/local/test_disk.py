@@ -65,7 +65,7 @@ def test_nothing_fits_any_more(lab: Lab) -> None:
             out=out / "bundle",
         )
         ran = bundle.run()
-        assert ran.code == 1
+        assert (ran.code, ran.raw) == (1, [])
         assert (bundle.exit(), bundle.exit("beta")[0]) == ((5, FULL), 74)
         assert f"  alpha  failed (5) {FULL}\n" in ran.said
         # What was too big goes, and all is well.
@@ -100,11 +100,44 @@ def test_no_room_from_the_start(lab: Lab) -> None:
         fill_up(out)
         for script in ("run_all.sh", "alpha/run.sh"):
             ran = bundle.run(script)
-            assert ran.code == 74, ran.said
+            assert (ran.code, ran.raw) == (74, []), ran.said
             assert "is the disk full" in ran.said.splitlines()[-1]
         assert (lab.starts(), bundle.exit()) == (0, (None, ""))
         (out / "ballast").unlink()
         assert bundle.run().code == 0
+
+
+@on_the_host
+def test_repeating_on_a_full_disk(lab: Lab) -> None:
+    """What was to be repeated is not finished any more; what was not, is."""
+    out = lab.folder / "small"
+    out.mkdir()
+    with disk(out, "1m"):
+        bundle = lab.bundle(lab.command("true"), out=out / "bundle")
+        assert bundle.run().code == 0
+        fill_up(out)
+        assert (bundle.run("alpha/run.sh").code, bundle.exit()) == (74, (0, ""))
+        ran = bundle.run("alpha/run.sh", "--force")
+        assert (ran.code, bundle.exit()) == (74, (74, FULL)), ran.said
+        assert len(ran.said.splitlines()) == 1
+        (out / "ballast").unlink()
+        assert (bundle.run().code, bundle.exit()) == (0, (0, ""))
+
+
+@on_the_host
+def test_no_room_for_new_results(lab: Lab) -> None:
+    """The old ones were moved away, and nothing else can be made."""
+    bundle = lab.bundle(lab.command('touch "$RESULTS_DIR/x"'))
+    assert bundle.run().code == 0
+    program = lab.folder / "bin" / "mkdir"
+    program.parent.mkdir()
+    # As on a disk whose last block the lock has taken.
+    program.write_text('#!/bin/sh\ncase "$*" in -p*) exec /bin/mkdir "$@" ;; esac\nexit 1\n')
+    program.chmod(0o755)
+    ran = bundle.run("alpha/run.sh", "--force", env={"PATH": f"{program.parent}:{lab.path}"})
+    why = f"can't move {bundle.path('alpha', 'artifacts')} to artifacts.old"
+    assert (ran.code, bundle.exit()) == (74, (74, why)), ran.said
+    assert (bundle.run().code, bundle.exit()) == (0, (0, ""))
 
 
 @on_the_host

@@ -63,8 +63,32 @@ def test_a_harness_is_killed(lab: Lab) -> None:
     running = bundle.start("alpha/run.sh")
     wait_for(lambda: "request 1 of 2" in bundle.text("alpha", "logs", "client_stdout.log"))
     os.kill(lab.find("run_eval"), signal.SIGKILL)
-    assert running.ends().code == 137
+    ran = running.ends()
+    assert (ran.code, ran.raw) == (137, [])
     assert bundle.exit() == (137, "the harness was killed by signal 9")
+
+
+@on_the_host
+@pytest.mark.parametrize("script", ["run_all.sh", "alpha/run.sh"])
+@pytest.mark.parametrize(
+    ("killed", "code", "why"),
+    [
+        ("step.sh", 137, "the harness was killed by signal 9"),
+        ("serve.sh", 69, "the server 'model' died during the evaluation"),
+    ],
+)
+def test_what_the_script_started_is_killed(
+    lab: Lab, script: str, killed: str, code: int, why: str
+) -> None:
+    """The script says it in its own words, and bash not in others."""
+    bundle = lab.bundle(lab.command("sleep 60"), deployment=lab.server())
+    running = bundle.start(script)
+    lab.find("sleep 60")
+    os.kill(lab.find(killed), signal.SIGKILL)
+    ran = running.ends()
+    assert bundle.exit() == (code, why)
+    assert f"failed with exit code {code}: {why}\n" in ran.said
+    assert ran.raw == []
 
 
 def test_a_harness_is_interrupted_by_others(lab: Lab) -> None:

@@ -29,6 +29,8 @@ from evalc.runner.transport import LocalHost
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import pytest
+
     from evalc.backends.running import Ran
 
 PATIENT = 'echo begun >>"{0}/begun"; until [ -e "{0}/go" ]; do sleep 0.05; done'
@@ -579,6 +581,48 @@ def test_a_run_that_can_not_begin(lab: Lab) -> None:
     made.submit(again=True, env={"THE_KEY": "x"})
     made.becomes(State.COMPLETED)
     made.over()
+
+
+@on_the_host
+def test_relative_paths_count_from_where_it_was_submitted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it is resumed from elsewhere."""
+    place = lab.folder / "a\nplace"
+    (place / "set").mkdir(parents=True)
+    text = f'touch "$NEMO_EVALUATOR_DATASET_DIR/seen"; [ -e "{lab.shared}/go" ]'
+    made = Submitted(lab.bundle(lab.command(text, dataset_dir="./set")))
+    monkeypatch.chdir(place)
+    made.submit()
+    made.over()
+    assert (made.bundle.exit()[0], (place / "set" / "seen").exists()) == (1, True)
+    monkeypatch.chdir("/")
+    (lab.shared / "go").touch()
+    made.submit(again=True)
+    made.over()
+    assert made.bundle.exit() == (0, ""), made.bundle.text("logs", "run_all.log")
+
+
+@on_the_host
+def test_a_server_that_fails(lab: Lab) -> None:
+    """Each task tells of it, in the run that is resumed too."""
+    bundle = lab.bundle(
+        lab.command("true"),
+        lab.command(f'[ -e "{lab.shared}/go" ]', "beta"),
+        deployment=lab.server(f'$([ ! -e "{lab.shared}/down" ] || echo --die-after 0)'),
+    )
+    made = Submitted(bundle)
+    made.submit()
+    made.over()
+    assert made.bundle.exit("beta") == (1, "the harness failed")
+    (lab.shared / "down").touch()
+    made.submit(again=True)
+    made.over()
+    why = "exit code 69: the server 'model' died before it was ready (exit code 13)"
+    job = made.run.jobs[0].id
+    assert made.told(job)[0] is State.FAILED
+    assert why in made.told(job)[1]
+    assert (bundle.exit(), bundle.exit("beta")[0]) == ((0, ""), 69)
 
 
 @on_the_host

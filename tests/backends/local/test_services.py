@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from backends.local.lab import SCRIPTS, Lab, by_each_script, in_containers, on_the_host
+from backends.local.lab import BOXES, SCRIPTS, Lab, by_each_script, in_containers, on_the_host
 from waiting import wait_for
 
 QUICK = {"endpoint_readiness_timeout": 2}
@@ -59,11 +59,10 @@ def test_a_server_that_is_never_ready(lab: Lab, script: str) -> None:
     assert f"{why}\n" in ran.said
     assert f"    listening on 127.0.0.1:{lab.port}\n" in ran.said
     if script == "run_all.sh":
-        assert "  alpha  not run\n  beta   not run\n" in ran.said
-        assert bundle.stages() == {}
-    else:
-        assert bundle.exit() == (69, why)
-        assert not bundle.path("alpha", "logs", "stage.running").exists()
+        assert f"  alpha  failed (69) {why}\n  beta   failed (69) {why}\n" in ran.said
+        assert bundle.exit("beta") == (69, why)
+    assert bundle.exit() == (69, why)
+    assert not bundle.path("alpha", "logs", "stage.running").exists()
     assert ran.seconds < 20
 
 
@@ -75,8 +74,7 @@ def test_a_server_that_dies_before_it_is_ready(lab: Lab, script: str) -> None:
     why = "the server 'model' died before it was ready (exit code 13)"
     assert f"{why}\n" in ran.said
     assert "    out of memory: the model server dies, as it was told\n" in ran.said
-    if script != "run_all.sh":
-        assert bundle.exit() == (69, why)
+    assert bundle.exit() == (69, why)
     assert ran.seconds < 20
 
 
@@ -103,14 +101,15 @@ def test_a_server_that_dies_during_the_evaluation(lab: Lab, script: str) -> None
     wait_for(lambda: "request 1 of 2" in bundle.text("alpha", "logs", "client_stdout.log"))
     os.kill(lab.find(f"--port {lab.port}"), signal.SIGKILL)
     ran = running.ends(30)
-    assert ran.code == 69
+    assert (ran.code, ran.raw) == (69, [])
     assert bundle.exit() == (69, "the server 'model' died during the evaluation")
     assert f"    listening on 127.0.0.1:{lab.port}\n" in ran.said
     # The harness was told, and had its time.
     assert bundle.path("alpha", "artifacts", ".nemo_evaluator_interrupted").exists()
     if script == "run_all.sh":
         assert "the server 'model' died (exit code 137)\n" in ran.said
-        assert "  beta   not run\n" in ran.said
+        assert bundle.exit("beta") == (69, "the server 'model' died (exit code 137)")
+        assert "  beta   failed (69) the server 'model' died (exit code 137)\n" in ran.said
     # And the next run goes through.
     assert bundle.run("beta/run.sh").code == 0
 
@@ -124,7 +123,86 @@ def test_a_port_that_is_in_use(lab: Lab, script: str) -> None:
     assert (ran.code, lab.starts()) == (69, 0)
     why = f"port {lab.port}, which the server 'model' wants, is in use"
     assert why in ran.said
-    assert bundle.exit() == ((69, why) if script != "run_all.sh" else (None, ""))
+    assert bundle.exit() == (69, why)
+
+
+@on_the_host
+def test_stage_files_and_the_summary_are_of_this_run(lab: Lab) -> None:
+    """What an older run left there is not said again."""
+    deployment = lab.server('$([ -e "$DIR/go" ] || echo --never-ready)')
+    deployment["env_vars"] = {"DIR": f"lit:{lab.shared}"}
+    bundle = lab.bundle(
+        lab.command('touch "$RESULTS_DIR/x"'),
+        lab.command(f'[ ! -e "{lab.shared}/wrong" ]', "beta"),
+        deployment=deployment,
+        execution=QUICK,
+    )
+    (lab.shared / "go").touch()
+    (lab.shared / "wrong").touch()
+    assert bundle.run().code == 1
+    first = (bundle.exit(), bundle.exit("beta"))
+    assert first == ((0, ""), (1, "the harness failed"))
+
+    # What is finished stays so; what was to run is told anew.
+    (lab.shared / "go").unlink()
+    unready = "the server 'model' was not ready within 2 s"
+    ran = bundle.run()
+    assert ran.code == 69
+    assert f"  alpha  finished\n  beta   failed (69) {unready}\n" in ran.said
+    assert (bundle.exit(), bundle.exit("beta")) == ((0, ""), (69, unready))
+    busy = f"port {lab.port}, which the server 'model' wants, is in use"
+    with socket.create_server(("127.0.0.1", lab.port)):
+        ran = bundle.run()
+        assert (ran.code, bundle.exit("beta")) == (69, (69, busy))
+        assert f"  alpha  finished\n  beta   failed (69) {busy}\n" in ran.said
+        # What is to be repeated is not finished any more.
+        ran = bundle.run("run_all.sh", "--force", "--only", "alpha")
+        assert (ran.code, bundle.exit()) == (69, (69, busy))
+        assert ran.said.endswith(f"  alpha  failed (69) {busy}\n")
+    assert bundle.path("alpha", "artifacts.old", "x").exists()
+    assert not bundle.path("alpha", "artifacts", "x").exists()
+
+    # An interrupt leaves what has not begun as it was, and says nothing else of it.
+    running = bundle.start()
+    running.says("waiting for the server")
+    running.signal(signal.SIGTERM)
+    ran = running.ends()
+    assert ran.code == 143
+    assert ran.said.endswith("  alpha  not run\n  beta   not run\n")
+    assert bundle.exit() == (69, busy)
+
+    (lab.shared / "go").touch()
+    (lab.shared / "wrong").unlink()
+    assert bundle.run().code == 0
+    assert (bundle.exit(), bundle.exit("beta")) == ((0, ""), (0, ""))
+
+
+@on_the_host
+def test_a_task_that_somebody_else_runs_is_left_alone(lab: Lab) -> None:
+    """run_all.sh, whose server fails, has nothing to say about it."""
+    text = f'until [ -e "{lab.shared}/go" ]; do sleep 0.05; done'
+    bundle = lab.bundle(lab.command(text), lab.command("true", "beta"), deployment=lab.server())
+    alone = bundle.start("alpha/run.sh")
+    alone.says("evaluating")
+    ran = bundle.run()
+    assert (ran.code, bundle.exit("beta")[0]) == (69, 69)
+    assert "  alpha  not run\n  beta   failed (69) port " in ran.said
+    (lab.shared / "go").touch()
+    assert (alone.ends().code, bundle.exit()) == (0, (0, ""))
+
+
+@pytest.mark.parametrize("lab", [BOXES[0]], indirect=True)
+def test_the_daemon_is_down(lab: Lab) -> None:
+    bundle = lab.bundle(lab.command("true"), lab.command("true", "beta"), deployment=lab.server())
+    assert bundle.run().code == 0
+    down = {"DOCKER_HOST": f"unix://{lab.folder}/nobody"}
+    ran = bundle.run("run_all.sh", "--force", "--only", "alpha", env=down)
+    assert ran.code == 69
+    code, reason = bundle.exit()
+    assert (code, bundle.exit("beta")) == (69, (0, ""))
+    assert reason.startswith("the server 'model' can't start: docker says: ")
+    assert ran.said.endswith(f"  alpha  failed (69) {reason}\n")
+    assert bundle.run().code == 0
 
 
 @on_the_host

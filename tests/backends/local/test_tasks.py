@@ -211,6 +211,52 @@ def test_mounts_and_limits(lab: Lab) -> None:
     assert bundle.text("alpha", "artifacts", "seen") == "plainread onlyrelativeplain"
 
 
+def test_relative_paths(lab: Lab) -> None:
+    """They count from where a script is started; where they are not, nothing is started or made."""
+    place, other = lab.folder / "place", lab.folder / "other"
+    for name in ("set", "cache", "models"):
+        (place / name).mkdir(parents=True)
+        (place / name / "file").write_text(name)
+    other.mkdir()
+    mounts = {"evaluation": {"./cache": "/cache", str(lab.shared): str(lab.shared)}}
+    mounts["deployment"] = {"models": "/models", str(lab.shared): str(lab.shared)}
+    see = 'cat "$NEMO_EVALUATOR_DATASET_DIR/file" >"$RESULTS_DIR/seen"'
+    bundle = lab.bundle(
+        lab.command(see),
+        lab.command(see, "beta", dataset_dir="set"),
+        deployment=lab.server(),
+        execution={"mounts": mounts} if lab.box else {},
+    )
+    for script in ("run_all.sh", "beta/run.sh"):
+        ran = lab.start(["bash", str(bundle.path(script))], cwd=other).ends()
+        first = (
+            "'models' (execution.mounts.deployment)"
+            if lab.box
+            else "'set' (evaluation.tasks[1].dataset_dir)"
+        )
+        assert (ran.code, len(ran.said.splitlines())) == (78, 1)
+        advice = "run this from the folder that has it, or give an absolute path"
+        assert f"there is no {first} in {other}: {advice}\n" in ran.said
+    assert (list(other.iterdir()), lab.starts(), bundle.stages()) == ([], 0, {})
+    ran = lab.start(["bash", str(bundle.path("run_all.sh")), "--only", "beta"], cwd=place).ends()
+    assert ran.code == 0, ran.said
+    assert bundle.text("beta", "artifacts", "seen") == "set"
+    assert "relative" in bundle.text("README.md")
+
+
+@in_containers
+def test_a_value_that_looks_like_an_option(lab: Lab) -> None:
+    """It is one to neither the engine nor evalc, which refuses options of that name."""
+    args = ["--label", "--rm", "-l", "-dit", "-eA=-d", "-w/tmp", "--env=B=--name", "--init"]
+    args += ["--hostname=other", "--network", "bridge"]
+    bundle = lab.bundle(
+        lab.command('echo "$A $B $(cat /proc/sys/kernel/hostname)" >"$RESULTS_DIR/seen"; exit 7'),
+        execution={"docker_args": args},
+    )
+    assert bundle.run("alpha/run.sh").code == 7
+    assert bundle.text("alpha", "artifacts", "seen") == "-d --name other\n"
+
+
 @in_containers
 def test_results_belong_to_whoever_owns_the_folder(lab: Lab) -> None:
     bundle = lab.bundle(

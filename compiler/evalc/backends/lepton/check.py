@@ -334,8 +334,8 @@ class _Check:
         try:
             made = Objects(self.plan)
         except Refused as refused:
-            at = self.plan.origin.locate(refused.value) or self.plan.origin.at()
-            yield CannotCarry(why=refused.why, location=at)
+            key, at = self.plan.origin.find(refused.value) or ("", self.plan.origin.at())
+            yield CannotCarry(why=refused.why, key=key, location=at)
             return
         for job in made.jobs:
             talks = job.endpoint or self.options.deployment

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalc.backends import checks
+from evalc.backends.local import arguments, paths
 from evalc.backends.local.options import Options
-from evalc.plan.problems import Contradiction, NoEffect
+from evalc.emit.quoting import show
+from evalc.plan.problems import Contradiction, NoEffect, RelativePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +27,43 @@ def check(plan: Plan) -> Iterator[Problem]:
         yield from _without_containers(plan)
     else:
         yield from checks.images(plan)
+        yield from _arguments(plan, options)
     if options.jobs > 1 and any(job.services for job in plan.jobs) and len(plan.jobs) > 1:
         yield Contradiction(
             what="tasks that run side by side can't each start a server on the same port",
             advice="use 'sharing: shared', or 'mode: sequential'",
             location=plan.origin.at("execution", "sharing"),
         )
+    yield from _relative_paths(plan, options)
     yield from _clusters_keys(plan)
     yield from checks.other_backends_keys(plan)
     yield from checks.auto_export(plan)
+
+
+def _arguments(plan: Plan, options: Options) -> Iterator[Problem]:
+    told = set()
+    for index, name in arguments.options(options.docker_args):
+        if name not in arguments.OWN or index in told:
+            continue
+        told.add(index)
+        yield Contradiction(
+            what=f"the scripts can't have --{name} among the arguments of '{options.engine} run':"
+            f" {arguments.OWN[name]}",
+            advice="leave it out",
+            location=plan.origin.at("execution", "docker_args", index),
+        )
+
+
+def _relative_paths(plan: Plan, options: Options) -> Iterator[Problem]:
+    on_host = options.engine == "none"
+    found = list(paths.of_services(plan, plan.services))
+    for step in plan.steps:
+        found += paths.of_step(plan, step, in_container=not on_host)
+    for key, path in dict.fromkeys(found):
+        text = show(path)
+        # Of a mount, the path is the key.
+        at = (*key, text) if plan.origin.given(*key, text) else key
+        yield RelativePath(path=text, location=plan.origin.at(*at))
 
 
 def _clusters_keys(plan: Plan) -> Iterator[Problem]:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from evalc import __version__
 from evalc.backends import scripts
 from evalc.backends.base import Artifact, Emission, Needs
+from evalc.backends.local import paths
 from evalc.backends.local.commands import evaluate, is_direct, serve
 from evalc.backends.local.options import Options
 from evalc.emit import quoting
 from evalc.emit.commands import command_line
 from evalc.emit.environment import markdown_environment, shell_environment
+from evalc.source.nodes import show_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,6 +84,7 @@ class _Emitter:
             defaults=inputs.defaults,
             fill=fill,
             commands=commands,
+            paths=self._paths([step], job.services),
         )
         yield Artifact(f"{step.id}/run.sh", text.encode(), executable=True)
         yield from files
@@ -121,11 +124,19 @@ class _Emitter:
             one_by_one=bool(self.plan.services) and not shared,
             needs=every.required,
             defaults=own.defaults,
+            paths=self._paths(self.plan.steps, self.plan.services),
         )
         yield Artifact("run_all.sh", text.encode(), executable=True)
         sequential = self.shell.get_template("local/run_all.sequential.sh.j2")
         text = sequential.render(plan=self.plan, version=__version__)
         yield Artifact("run_all.sequential.sh", text.encode(), executable=True)
+
+    def _paths(self, steps: Iterable[Step], services: Iterable[Service]) -> list[tuple[str, Word]]:
+        """The relative paths that these read, each with its key."""
+        found = list(paths.of_services(self.plan, services))
+        for step in steps:
+            found += paths.of_step(self.plan, step, in_container=self.options.engine != "none")
+        return [(show_path(key), path) for key, path in dict.fromkeys(found)]
 
     def _shares(self) -> bool:
         """Whether one server serves several tasks, so that run_all.sh starts it."""
@@ -154,6 +165,9 @@ class _Emitter:
                 shared=self._shares(),
                 version=__version__,
                 show=quoting.show,
+                relative=sorted(
+                    {key for key, _ in self._paths(self.plan.steps, self.plan.services)}
+                ),
             )
         )
         return Artifact("README.md", text.encode())

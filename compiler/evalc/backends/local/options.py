@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalc.words import Literal, Word, literal
+from evalc.backends.local import arguments
+from evalc.words import Word, literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +37,7 @@ class Options:
     @property
     def own_network(self) -> bool:
         """Whether the user's arguments choose the container's network."""
-        return any(
-            isinstance(arg[0], Literal) and arg[0].text.startswith(("--network", "--net"))
-            for arg in self.docker_args
-            if arg
-        )
+        return any(name in {"network", "net"} for _, name in arguments.options(self.docker_args))
 
 
 def _word(value: Any) -> Word:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -267,7 +268,13 @@ def _what_would_be_done(
     bundle: StoredBundle, to: str | None, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     """As JSON; of secrets only whether they are set."""
+    from evalc.runner.reaching import MissingSecrets, output_folder
+
     scripts = [name for name, mode in bundle.files.items() if mode & 0o100]
+    if not to and not bundle.options.get("hostname"):
+        # What a variable would say is not known here.
+        with suppress(MissingSecrets):
+            output_folder(bundle, environ, remote=False)
     return {
         "bundle": str(bundle.path),
         "backend": bundle.backend,

@@ -118,6 +118,28 @@ class MissingKey(Problem):
         return f"add '{self.key}' here, or give it with -o +{self.path}=VALUE"
 
 
+class EmptyConfig(Problem):
+    """A config in which the user has said nothing at all."""
+
+    code: ClassVar[str] = "missing-key"
+
+    @property
+    def message(self) -> str:
+        return "the config is empty, and needs the key 'evaluation'"
+
+    @property
+    def label(self) -> str:
+        return "say here what to evaluate, and which model"
+
+    @property
+    def help(self) -> str:
+        return (
+            "'evaluation.tasks' lists the tasks; `evalc ls tasks` shows those of the catalogue\n"
+            "'target.api_endpoint' has 'url' and 'model_id' of a model that is served already\n"
+            "'deployment' says how to serve one instead"
+        )
+
+
 class MissingValue(Problem):
     """A value that is still ``???``. ``here``: the place is its own, not that of a block above."""
 

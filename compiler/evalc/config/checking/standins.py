@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from evalc.source import Mapping, Scalar, Sequence
+from evalc.source.nodes import MARK
 
 if TYPE_CHECKING:
     from evalc.config.checking.schema import Json
@@ -19,7 +20,8 @@ class Late(str):
 
 
 class Loose(str):
-    """Stands for ``???`` or a number that is not finite: told by itself, and right elsewhere."""
+    """Stands for ``???``, a number that is not finite, or a stand-in: told by itself, and right
+    elsewhere."""
 
     __slots__ = ()
 
@@ -29,7 +31,7 @@ _LOOSE = Loose("???")
 
 
 def instance(root: Mapping) -> tuple[dict[str, Json], bool]:
-    """The config as plain values, and whether any of them is ``???`` or not a finite number."""
+    """The config as plain values, and whether any of them is none of a schema's business."""
     loose = False
 
     def plain(node: Node) -> Json:
@@ -38,7 +40,7 @@ def instance(root: Mapping) -> tuple[dict[str, Json], bool]:
             value = node.value
             if isinstance(value, tuple):
                 return _LATE
-            if value == "???" or (isinstance(value, float) and not math.isfinite(value)):
+            if value in ("???", MARK) or (isinstance(value, float) and not math.isfinite(value)):
                 loose = True
                 return _LOOSE
             return value

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from evalc.config.checking.problems import (
     BadSecretName,
     BadValue,
+    EmptyConfig,
     MissingKey,
     MissingValue,
     NeedsValue,
@@ -21,7 +22,7 @@ from evalc.config.checking.problems import (
 from evalc.config.checking.proof import is_right
 from evalc.config.checking.schema import places, types_of
 from evalc.config.checking.standins import Late, Loose, instance
-from evalc.errors import Location, did_you_mean, nearest
+from evalc.errors import did_you_mean, first_line, nearest
 from evalc.source import Mapping, Scalar, Sequence, scalar_value
 from evalc.source.nodes import key_location, scalars, show_path, walk
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from evalc.config.checking.checker import Checker
     from evalc.config.checking.schema import Json, Schema
-    from evalc.errors import Problem
+    from evalc.errors import Location, Problem
     from evalc.source import Node, Path, Value
 
 _TYPE_WORDS = {
@@ -163,8 +164,12 @@ class _Reading:
         above = path[:-1]
         node = walk(self.root, above)
         at = key_location(self.root, above)
-        if isinstance(node, Mapping) and (not above or isinstance(above[-1], int)) and node.keys:
-            at = next(iter(node.keys.values())).location
+        if isinstance(node, Mapping) and (not above or isinstance(above[-1], int)):
+            # Defaults of evalc's own are no place for the user to add something.
+            own = [key for key in node.keys.values() if key.source.kind != "builtin"]
+            if not own and not above:
+                return EmptyConfig(location=first_line(at))
+            at = own[0].location if own else first_line(at)
         return MissingKey(
             key=str(path[-1]), where=self._name(above), path=_dotted(path), location=at
         )
@@ -223,7 +228,7 @@ class _Reading:
         node = walk(self.root, path)
         if node is None or (isinstance(node, Scalar) and node.value is None and not node.text):
             return key_location(self.root, path)
-        return _first_line(node.location)
+        return first_line(node.location)
 
     def _users_place(self, path: Path) -> tuple[Location, bool]:
         """Where the user can give the value, and whether that is the value's own place.
@@ -238,14 +243,6 @@ class _Reading:
             if at.source.kind != "builtin":
                 return at, False
         return own, False
-
-
-def _first_line(at: Location) -> Location:
-    """The part of a location that is on its first line: a caret can't go further."""
-    if at.end_line == at.line:
-        return at
-    end = max(at.column + 1, len(at.source.line(at.line).rstrip()) + 1)
-    return Location(at.source, at.line, at.column, at.line, end)
 
 
 def _dotted(path: Path) -> str:
@@ -288,17 +285,19 @@ def _hint(node: Node, types: set[str]) -> str:
     if "array" in types:
         return "write it as a list, one item a line, each after a dash"
     if isinstance(node.value, str):
-        return _text_hint(node.value, types)
+        return _text_hint(node, node.value, types)
     return _number_hint(node.text, node.value) if "string" in types else ""
 
 
-def _text_hint(value: str, types: set[str]) -> str:
+def _text_hint(node: Scalar, value: str, types: set[str]) -> str:
     if "boolean" in types and value.casefold() in _TRUE_WORDS:
         return "write true, without quotes"
     if "boolean" in types and value.casefold() in _FALSE_WORDS:
         return "write false, without quotes"
-    if value and types & {"number", "integer"} and isinstance(scalar_value(value), int | float):
-        return "remove the quotes"
+    meant = scalar_value(value) if value and types & {"number", "integer"} else None
+    if isinstance(meant, int | float):
+        # Written without quotes it is text only where a number is written in another way, as in -o.
+        return f"write {meant}" if node.plain_style else "remove the quotes"
     return ""
 
 

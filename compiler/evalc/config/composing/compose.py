@@ -18,13 +18,15 @@ from evalc.config.composing.keys import split_key
 from evalc.config.composing.merge import Layers, copied, shallow
 from evalc.config.composing.overrides import Override, parse_overrides
 from evalc.config.composing.problems import NotAMapping
-from evalc.config.composing.repository import Repository
-from evalc.errors import ConfigError, Source
+from evalc.config.composing.repository import Repository, no_folders
+from evalc.errors import ConfigError, Problem, Source
 from evalc.source import Mapping, Node, Path, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence as Items
+
+    from evalc.config.composing.repository import Added
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class Composed:
     ``root`` has every reference filled in; text that is known only at run time is a
     :data:`~evalc.words.Word`. ``unresolved`` is the same with references kept. Every node knows
     where it was written, and ``previous`` leads to what it replaced. ``sources`` are the files that
-    were read, in order. ``referred`` are the paths that references led to.
+    were read, in order. ``referred`` are the paths that references led to. ``problems`` are the
+    references that can't be read or stand for nothing; ``root`` has stand-ins for them.
     """
 
     root: Mapping
     unresolved: Mapping
     sources: tuple[Source, ...]
     referred: frozenset[Path]
+    problems: tuple[Problem, ...]
 
 
 def compose(
@@ -50,23 +54,25 @@ def compose(
     overrides: Items[str],
     builtin: pathlib.Path,
     command_keys: Callable[[Path], bool],
+    added: Added = no_folders,
     underlay: Callable[[Mapping], Mapping] = lambda root: root,
     readdress: Callable[[Override, Mapping], Override] = lambda override, _root: override,
 ) -> Composed:
     """Compose the config whose file is ``primary``.
 
-    Groups are looked up in ``config_dirs``, then beside the file, then in ``builtin``.
+    Groups are looked up in ``config_dirs``, then beside the file, then in ``builtin``, then in the
+    folders that ``added`` gives, which is called only when they are nowhere else.
     ``command_keys`` tells which paths hold bash commands. ``underlay`` puts defaults under the
     merged files, before overrides (which may then name such a key) and again after (which may have
     chosen other defaults). ``readdress`` may give an override another key, seeing what it will be
     applied to. A value left as ``???`` is no error here.
 
     Raises :class:`~evalc.errors.ConfigError` with all problems of the step that fails (reading,
-    defaults lists, merging, overrides, references), and :class:`~evalc.errors.UsageError` when a
+    defaults lists, merging, overrides), and :class:`~evalc.errors.UsageError` when a
     directory is not there.
     """
     parsed = parse_overrides(overrides)
-    repository = Repository(primary, config_dirs, builtin)
+    repository = Repository(primary, config_dirs, builtin, added)
     name = pathlib.PurePath(primary.name).stem
     loaded = repository.read(name, primary)
     if not isinstance(loaded.values, Mapping):
@@ -74,13 +80,17 @@ def compose(
     of_groups = [override for override in parsed if _names_group(override, repository)]
     of_values = [override for override in parsed if override not in of_groups]
     parts = resolve_defaults(repository, loaded, of_groups)
-    _check_syntax(parts, of_values)
-    merged = _merge_parts(parts, loaded.values)
-    whole = underlay(merged)
-    root = underlay(_apply([readdress(override, whole) for override in of_values], whole))
+    misread = _unreadable(parts, of_values)
+    try:
+        whole = underlay(_merge_parts(parts, loaded.values))
+        root = underlay(_apply([readdress(override, whole) for override in of_values], whole))
+    except ConfigError as error:
+        raise ConfigError(dict.fromkeys([*misread, *error.problems])) from None
     resolver = Resolver(root, command_keys)
     resolved = fill_references(resolver)
-    return Composed(resolved, root, tuple(repository.sources), frozenset(resolver.referred))
+    problems = tuple(dict.fromkeys([*misread, *resolver.problems]))
+    referred = frozenset(resolver.referred)
+    return Composed(resolved, root, tuple(repository.sources), referred, problems)
 
 
 def _names_group(override: Override, repository: Repository) -> bool:
@@ -88,14 +98,12 @@ def _names_group(override: Override, repository: Repository) -> bool:
     return not isinstance(override.value, Mapping) and repository.is_group(override.key)
 
 
-def _check_syntax(parts: Items[Part], overrides: Items[Override]) -> None:
-    """Refuse ``${…}`` that can't be read, even where something else replaces it."""
+def _unreadable(parts: Items[Part], overrides: Items[Override]) -> list[Problem]:
+    """Every ``${…}`` that can't be read, even where something else replaces it."""
     nodes: list[Node] = [override.value for override in overrides if override.value is not None]
     sources = {id(part.config): part.config for part in parts}
     nodes += [config.values for config in sources.values() if "${" in config.source.text]
-    problems = [problem for node in nodes for problem in unreadable(node)]
-    if problems:
-        raise ConfigError(problems)
+    return [problem for node in nodes for problem in unreadable(node)]
 
 
 def _merge_parts(parts: Items[Part], primary: Mapping) -> Mapping:

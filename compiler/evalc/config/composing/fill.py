@@ -11,25 +11,29 @@ from evalc.config.composing.problems import ReferenceCycle
 from evalc.errors import ConfigError
 from evalc.source import Mapping, Node, Path, Scalar, Sequence
 from evalc.source.loader import MAX_NODES, TooLarge
-from evalc.source.nodes import show_path
+from evalc.source.nodes import StandIn, show_path
 
 
 def fill_references(resolver: Resolver) -> Mapping:
     """The resolver's tree without references; what has none in it is shared with that tree.
 
-    Where a reference was, ``previous`` is the text with it. Raises
-    :class:`~evalc.errors.ConfigError` with every reference that stands for nothing.
+    Where a reference was, ``previous`` is the text with it. Where one stands for nothing is a
+    stand-in, and the resolver's ``problems`` say why. Raises :class:`~evalc.errors.ConfigError`
+    when references make the tree too large.
     """
-    root = filled(resolver, resolver.root, ())
+    root = _Filler(resolver).fill(resolver.root, (), ())
     assert isinstance(root, Mapping)
     return root
 
 
 def filled(resolver: Resolver, node: Node, path: Path) -> Node:
-    """One part of the resolver's tree, without references. Raises as :func:`fill_references`."""
+    """One part of the resolver's tree, without references.
+
+    Raises :class:`~evalc.errors.ConfigError` with every reference that stands for nothing.
+    """
     new = _Filler(resolver).fill(node, path, path)
     if resolver.problems:
-        raise ConfigError(resolver.problems)
+        raise ConfigError(dict.fromkeys(resolver.problems))
     return new
 
 
@@ -59,7 +63,7 @@ class _Filler:
             return self._scalar(node, real, shown)
         except FailedError as error:
             self.resolver.report(error.problem)
-            return node
+            return StandIn.of(node)
 
     def _mapping(self, node: Mapping, real: Path, shown: Path) -> Mapping:
         here = real is shown

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from evalc.config.composing.problems import NeedsValueNow
 from evalc.errors import Location, Problem
 from evalc.source import Mapping, Node, Path, Scalar, Sequence, Value
+
+# No variable of bash's has a name like this.
+_DOTTED = re.compile(r"\$\{\.*\w+(\.\w+)+\}|\$\{\.\w+\}")
 
 Content: TypeAlias = "Value | Mapping | Sequence | list[Found] | dict[str, Found]"
 
@@ -29,11 +33,23 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A text with an expression in it, where it stands in the tree, and the expression's text."""
+    """A text with an expression in it, where it stands in the tree, and the expression's text.
+
+    ``command`` says that the text is a bash command.
+    """
 
     node: Scalar
     path: Path
     text: str = ""
+    command: bool = False
+
+    @property
+    def for_bash(self) -> str:
+        """The expression as it would have to be written for bash to read it; empty where the text
+        is no command, and for what only a config has."""
+        if not self.command or not self.text or _DOTTED.fullmatch(self.text):
+            return ""
+        return f"\\{self.text}"
 
     def within(self, text: str) -> Site:
         """The place of one expression of the text."""
@@ -45,11 +61,25 @@ class Site:
         node = self.node
         for number in range(node.start.line, node.end.line + 1) if self.text else ():
             first = node.start.column if number == node.start.line else 0
-            column = node.source.line(number + 1).find(self.text, first)
+            column = self._column(node.source.line(number + 1), first)
             if column >= 0:
                 end = column + len(self.text) + 1
                 return Location(node.source, number + 1, column + 1, number + 1, end)
         return node.location
+
+    def _column(self, line: str, first: int) -> int:
+        """Where the expression is in a line of its source, -1 when it is not."""
+        start = self.node.start
+        quoted = self.node.source.line(start.line + 1)[start.column : start.column + 1] == '"'
+        column = line.find(self.text, first)
+        while column > 0:
+            before = line[:column]
+            slashes = len(before) - len(before.rstrip("\\"))
+            # After an odd number of them it is text. YAML's double quotes take two for one.
+            if (slashes // 2 if quoted else slashes) % 2 == 0:
+                break
+            column = line.find(self.text, column + 1)
+        return column
 
 
 class FailedError(Exception):

@@ -8,7 +8,7 @@ command, only what the shell takes as a plain word may be inserted
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from evalc.config.composing.commands import insertable, insertable_words
 from evalc.config.composing.found import FailedError, Found, Site, known, text_of
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from evalc.errors import Problem
 
 _MISSING = "???"
+_T = TypeVar("_T")
 # No config has a longer chain of references; Python's recursion limit is not far above.
 MAX_CHAIN = 60
 
@@ -92,7 +93,7 @@ class Resolver:
         """
         key = (path, command)
         if key not in self._known:
-            self._known[key] = self._scalar(Site(node, path), command=command)
+            self._known[key] = self._scalar(Site(node, path, command=command))
         found = self._known[key]
         if found is None:
             raise FailedError(None)
@@ -183,15 +184,13 @@ class Resolver:
             )
         return Found(expression, written=True)
 
-    def _scalar(self, site: Site, *, command: bool) -> Found | None:
+    def _scalar(self, site: Site) -> Found | None:
         try:
             self._check_open(site)
             self._open.append(site.path)
             try:
                 expression = _parsed(site.node)
-                found = (
-                    self._command(expression, site) if command else self.evaluate(expression, site)
-                )
+                found = (self._command if site.command else self.evaluate)(expression, site)
             finally:
                 self._open.pop()
         except FailedError as error:
@@ -213,7 +212,7 @@ class Resolver:
     def _command(self, expression: Expression, site: Site) -> Found:
         """A command, with what may be inserted into one."""
         if isinstance(expression, Joined):
-            return Found("".join(self._inserted(part, site) for part in expression.parts))
+            return Found("".join(self._each(expression, lambda part: self._inserted(part, site))))
         found = self.evaluate(expression, site)
         if not isinstance(found.value, str | tuple):
             return found
@@ -269,17 +268,37 @@ class Resolver:
             texts.append(value)
         return "".join(texts)
 
+    def _each(self, joined: Joined, value: Callable[[Expression], _T]) -> list[_T]:
+        """What ``value`` makes of each part; several of them may be wrong, and all are told."""
+        values = []
+        failed = False
+        for part in joined.parts:
+            try:
+                values.append(value(part))
+            except FailedError as error:
+                self.report(error.problem)
+                failed = True
+        if failed:
+            raise FailedError(None)
+        return values
+
+    def _part(self, expression: Expression, site: Site) -> Found:
+        """A part of a text: a text, or a Word."""
+        found = self.evaluate(expression, site)
+        if isinstance(found.value, tuple):
+            return found
+        return Found(text_of(found, "a part of a text", site), written=found.written)
+
     def _joined(self, expression: Joined, site: Site) -> Found:
         """Texts and expressions in a row: a text, or a Word when a part is a run-time value."""
         word: list[Part] = []
         written = True
-        for part in expression.parts:
-            found = self.evaluate(part, site)
+        for found in self._each(expression, lambda part: self._part(part, site)):
             written = written and found.written
             if isinstance(found.value, tuple):
                 word += found.value
             else:
-                word.append(Literal(text_of(found, "a part of a text", site)))
+                word.append(Literal(str(found.value)))
         if sum(len(part.text) for part in word if isinstance(part, Literal)) > MAX_BYTES:
             what = f"references expand this to more than {MAX_BYTES // 2**20} MiB"
             raise FailedError(TooLarge(what=what, location=site.location))
@@ -310,7 +329,10 @@ def _child(node: Node | None, step: str, key: str, site: Site) -> tuple[Node | N
 
 
 def _nowhere(key: str, why: str, site: Site, near: tuple[str, ...] = ()) -> LookupFailedError:
-    return LookupFailedError(UnknownReference(key=key, why=why, near=near, location=site.location))
+    problem = UnknownReference(
+        key=key, why=why, near=near, for_bash=site.for_bash, location=site.location
+    )
+    return LookupFailedError(problem)
 
 
 def _smoothed(word: list[Part]) -> str | Word:

@@ -284,9 +284,8 @@ class _Values:
     def _refuse(self, token: _Token) -> NoReturn:
         if token.kind == "end":
             self._bad("the value ends too early", token)
-        self._bad(
-            f"'{token.text.strip()}' has no meaning here", token, "a text with it needs quotes"
-        )
+        shown = f"'{token.text.strip()}'" if token.text.strip() else "a line break"
+        self._bad(f"{shown} has no meaning here", token, "a text with it needs quotes")
 
     def _bad(self, what: str, token: _Token, advice: str = "") -> NoReturn:
         raise ConfigError([BadOverride(what=what, advice=advice, location=self._at(token))])

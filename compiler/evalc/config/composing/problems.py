@@ -257,12 +257,16 @@ class BadInterpolation(Problem):
 
 
 class UnknownReference(Problem):
-    """A reference to a key that is not there."""
+    """A reference to a key that is not there.
+
+    ``for_bash`` is how a command writes it where it is bash's own and no reference.
+    """
 
     code: ClassVar[str] = "unknown-reference"
     key: str
     why: str
     near: tuple[str, ...] = ()
+    for_bash: str = ""
 
     @property
     def message(self) -> str:
@@ -271,6 +275,10 @@ class UnknownReference(Problem):
     @property
     def label(self) -> str:
         return did_you_mean(self.key.rpartition(".")[2], self.near)
+
+    @property
+    def help(self) -> str:
+        return _for_bash(self.for_bash)
 
 
 class MissingReference(Problem):
@@ -301,11 +309,15 @@ class ReferenceCycle(Problem):
 
 
 class UnknownResolver(Problem):
-    """``${name:…}`` with a name that evalc does not know."""
+    """``${name:…}`` with a name that evalc does not know.
+
+    ``for_bash`` is how a command writes it where it is bash's own and no resolver.
+    """
 
     code: ClassVar[str] = "unknown-resolver"
     name: str
     supported: tuple[str, ...]
+    for_bash: str = ""
 
     @property
     def message(self) -> str:
@@ -317,6 +329,8 @@ class UnknownResolver(Problem):
 
     @property
     def help(self) -> str:
+        if self.for_bash and not self.label:
+            return _for_bash(self.for_bash)
         return f"supported: {', '.join(self.supported)}"
 
 
@@ -372,3 +386,11 @@ class EnvInCommand(Problem):
     @property
     def help(self) -> str:
         return f"with braces, write \\${{{self.name}}}, so that it is not an interpolation"
+
+
+def _for_bash(text: str) -> str:
+    return (
+        f"where bash is to read it, write {text}: a config's '${{…}}' is filled in before"
+        if text
+        else ""
+    )

@@ -9,19 +9,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from evalc.config.composing.problems import BadDefaults, BadHeader, NotAMapping, Unsupported
 from evalc.errors import ConfigError, Location, Problem, Source, UsageError
 from evalc.source import Mapping, Node, Scalar, Sequence, parse, read_file
+from evalc.source.nodes import empty_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+    # Folders of groups that other packages bring, each with the name to show for it.
+    Added: TypeAlias = Callable[[], Iterable[tuple[str, FilePath]]]
 
 _SUFFIX = ".yaml"
 _HEADER = re.compile(r"\s*#\s*@")
 # Hydra looks for headers in the first 512 characters of a file.
 _HEADER_SPAN = 512
+
+
+def no_folders() -> tuple[tuple[str, FilePath], ...]:
+    """No package brings groups of its own."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,19 @@ class Loaded:
 class Repository:
     """The config files that a composition can use.
 
+    ``added`` gives folders of other packages, each with the name to show for it. They are searched
+    last, and asked for only when nothing else has a name: to find them takes long.
+
     Raises :class:`~evalc.errors.UsageError` when one of ``config_dirs`` is no directory.
     """
 
-    def __init__(self, primary: Source, config_dirs: Iterable[FilePath], builtin: FilePath) -> None:
+    def __init__(
+        self,
+        primary: Source,
+        config_dirs: Iterable[FilePath],
+        builtin: FilePath,
+        added: Added = no_folders,
+    ) -> None:
         self._roots: list[tuple[FilePath, str, str]] = []
         for directory in config_dirs:
             if not directory.is_dir():
@@ -54,22 +72,32 @@ class Repository:
         if primary.directory is not None:
             self._roots.append((FilePath(primary.directory), primary.directory, "file"))
         self._roots.append((builtin, "<evalc>", "builtin"))
+        self._added = added
         self._cache: dict[str, Loaded | ConfigError | None] = {}
         self.sources: list[Source] = []
 
     @property
     def places(self) -> tuple[str, ...]:
         """The directories that are searched, as people know them."""
-        return tuple(shown for _, shown, _ in self._roots)
+        return tuple(shown for _, shown, _ in self._all_roots())
+
+    def _all_roots(self) -> Iterator[tuple[FilePath, str, str]]:
+        """The places in their order, each with what is shown for it and what its values are."""
+        yield from self._roots
+        for shown, folder in self._added():
+            yield folder, f"<{shown}>", "builtin"
 
     def is_group(self, name: str) -> bool:
         """Whether a directory of that name is in any of the places."""
-        return any((root / name).is_dir() for root, _, _ in self._roots)
+        # What other packages have is not looked for where a name can't be a group's: most
+        # overrides name a key.
+        roots = self._roots if "." in name else self._all_roots()
+        return any((root / name).is_dir() for root, _, _ in roots)
 
     def options(self, group: str) -> tuple[str, ...]:
         """The configs of a group, those in its subdirectories (``slurm/default``) too."""
         found = set()
-        for root, _, _ in self._roots:
+        for root, _, _ in self._all_roots():
             for path in (root / group).rglob(f"*{_SUFFIX}"):
                 found.add(path.relative_to(root / group).with_suffix("").as_posix())
         return tuple(sorted(found))
@@ -91,7 +119,7 @@ class Repository:
 
     def _find(self, name: str) -> Loaded | None:
         file_name = name if name.endswith(_SUFFIX) else name + _SUFFIX
-        for root, shown, kind in self._roots:
+        for root, shown, kind in self._all_roots():
             path = root / file_name
             if path.is_file():
                 shown_path = str(path) if kind == "file" else f"{shown}/{file_name}"
@@ -104,6 +132,9 @@ class Repository:
         self.sources.append(source)
         package, problems = _package_header(source)
         root = parse(source)
+        if isinstance(root, Scalar) and root.value is None:
+            # A document that was begun and holds nothing is an empty config, as in OmegaConf.
+            root = empty_mapping(source)
         defaults: Node | None = None
         if isinstance(root, Mapping):
             if "defaults" in root.entries:

@@ -103,7 +103,12 @@ def call_resolver(lookup: Lookup, name: str, arguments: tuple[Found, ...], site:
                 Unsupported(feature="${hydra:…}", advice=advice, location=site.location)
             )
         raise FailedError(
-            UnknownResolver(name=name, supported=tuple(_RESOLVERS), location=site.location)
+            UnknownResolver(
+                name=name,
+                supported=tuple(_RESOLVERS),
+                for_bash=site.for_bash,
+                location=site.location,
+            )
         )
     return resolver(_Call(lookup, name, arguments, site))
 

@@ -1,8 +1,8 @@
 """Runs of the local backend: ``run_all.sh`` in the background of a host, and what it leaves there.
 
 Nothing is kept here: what is known of a run stands in its folder, in the files that its scripts
-write and in the three that ``templates/runner/local_keep.sh`` adds to ``logs/`` (``runner.pid``,
-``asked`` and the run's own ``stage.exit``).
+write and in the four that ``templates/runner/`` adds to ``logs/``: ``runner.pid``, ``asked`` and
+the run's own ``stage.exit`` (``local_keep.sh``), and ``from`` (``local_start.sh``).
 """
 
 from __future__ import annotations
