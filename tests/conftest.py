@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     import pytest
 
 pytest_plugins = ["engines", "clusters", "sshd", "lepton"]
+
+# Who starts the tests in the background has them, and all that they start, deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples at every run, so that a failure means that the code has changed.
 settings.register_profile(
