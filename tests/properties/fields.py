@@ -224,6 +224,11 @@ def colon(value: str) -> bool:
     return nul(value) or ":" in value
 
 
+def no_source(value: str) -> bool:
+    """What can't be a mount's source, which is a key, where no reference is filled in."""
+    return colon(value) or "${" in value
+
+
 def no_image(value: str) -> bool:
     return nul(value) or value.startswith("-") or not value.isprintable() or " " in value
 

@@ -349,7 +349,7 @@ def test_ctrl_c_leaves_no_process(testhost: SshHost, hostname: str | None) -> No
         text=True,
     ) as process:
         # Not what Python forks while it starts, which has its command line for a moment.
-        wait_for(lambda: processes(f"{mark}\0300"))
+        wait_for(lambda: processes(f"{mark}\x00300"))
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60)[0] == "interrupted\n"
     # The shared connection stays for the next command; it has no command of its own.
