@@ -23,8 +23,7 @@ def test_there_is_one_for_every_deployment() -> None:
     types = {path.stem for path in (BUILTIN / "deployment").glob("*.yaml")}
     assert set(deployments("slurm")) == types
     # vLLM over several nodes needs several nodes.
-    for backend in ("local", "lepton"):
-        assert set(deployments(backend)) == types - {"vllm_ray"}
+    assert set(deployments("local")) == types - {"vllm_ray"}
 
 
 @pytest.mark.parametrize(("backend", "deployment"), PAIRS)

@@ -43,10 +43,6 @@ class LeptonRuns:
     def __init__(self) -> None:
         check_client()
 
-    def ready(self) -> None:
-        """See there. Raises :class:`~evalc.backends.lepton.runs.platform.NotLoggedIn`, say."""
-        connect()
-
     def checks(self, bundle: Path, needs: Needs) -> Inquiry:
         """What can be asked of the workspace; see there."""
         return inquiry(bundle, needs)
