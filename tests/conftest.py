@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["engines", "clusters", "sshd", "lepton"]
 
-# Who starts the tests in the background, or with nohup, has them and all that they start deaf to these.
+# Who starts the tests in the background has them, and all that they start, deaf to Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples at every run, so that a failure means that the code has changed.
 settings.register_profile(

@@ -23,7 +23,8 @@ def test_there_is_one_for_every_deployment() -> None:
     types = {path.stem for path in (BUILTIN / "deployment").glob("*.yaml")}
     assert set(deployments("slurm")) == types
     # vLLM over several nodes needs several nodes.
-    assert set(deployments("local")) == types - {"vllm_ray"}
+    for backend in ("local", "lepton"):
+        assert set(deployments(backend)) == types - {"vllm_ray"}
 
 
 @pytest.mark.parametrize(("backend", "deployment"), PAIRS)

@@ -267,6 +267,10 @@ class Remote(Runs, Protocol):
 
     where: str
 
+    def ready(self) -> None:
+        """Raises :class:`~evalc.errors.EvalcError` where nobody could ask the platform for
+        anything: before a run is recorded that can't be submitted. Asks nothing itself."""
+
     def told(
         self, host: Host, run: Run, job: str, what: str, *, tail: int, follow: bool
     ) -> Iterator[bytes]:

@@ -34,7 +34,7 @@ Exit codes:
     default="local",
     show_default=True,
     metavar="BACKEND",
-    help="What runs the tasks: local, slurm, ...",
+    help="What runs the tasks: local, slurm, lepton.",
 )
 @click.option(
     "--deployment",

@@ -10,6 +10,7 @@ from evalc.backends.running import Elsewhere, Unreachable, remote_of
 from evalc.bundle.read import FETCHED
 from evalc.errors import UsageError
 from evalc.runner import folders
+from evalc.runner.merging import beside_each_other, one_after_another
 from evalc.runner.reaching import HostLost, host_of, runs_for
 
 if TYPE_CHECKING:
@@ -83,20 +84,25 @@ def _told(
     follow: bool,
 ) -> Iterator[bytes]:
     """The same, from where a platform keeps them; named, where there are several."""
-    if follow and len(jobs) > 1:
-        raise UsageError(
-            "the logs of several jobs can't be followed at once here",
-            f"name one: {invocation.id}.NUMBER",
-        )
     try:
         host = host_of(invocation)
-        for job in jobs:
-            title = f"==> {job} <==\n".encode() if len(jobs) > 1 else b""
-            for piece in remote.told(host, invocation.run, job, what, tail=tail, follow=follow):
-                yield title + piece
-                title = b""
+        logs = {
+            job: remote.told(host, invocation.run, job, what, tail=tail, follow=follow)
+            for job in jobs
+        }
+        if len(logs) == 1:
+            yield from next(iter(logs.values()))
+        elif follow:
+            yield from beside_each_other(logs)
+        else:
+            yield from one_after_another(logs)
     except Unreachable as error:
         raise HostLost(invocation.id, error) from None
+
+
+def has_all_in_folder(invocation: Invocation) -> bool:
+    """Whether nothing of a run's results is kept elsewhere than in its folder."""
+    return remote_of(runs_for(invocation.backend)) is None
 
 
 def fetch_run(invocation: Invocation, target: Path, *, logs: bool) -> folders.Fetched:

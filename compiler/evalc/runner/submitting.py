@@ -131,14 +131,19 @@ def submit(
     """Submits a bundle; what became of it, as the database now has it.
 
     ``to`` is ``[USER@]HOST`` in the place of the config's ``hostname``. Raises, before anything is
-    done, :class:`EditedBundle`, :class:`MissingSecrets`, :class:`NoRunner` and
-    :class:`~evalc.errors.UsageError`; and :class:`Interrupted` when the host is lost in the middle.
+    done, :class:`EditedBundle`, :class:`MissingSecrets`, :class:`NoRunner`,
+    :class:`~evalc.errors.UsageError` and what :meth:`Remote.ready` raises; and
+    :class:`Interrupted` when the host is lost in the middle.
     """
     runs, secrets = check(bundle, allow_edited=allow_edited, environ=environ)
-    if to is not None and remote_of(runs) is not None:
-        raise UsageError(
-            f"bundles for '{bundle.backend}' are submitted from this machine", "leave out --host"
-        )
+    remote = remote_of(runs)
+    if remote is not None:
+        if to is not None:
+            raise UsageError(
+                f"bundles for '{bundle.backend}' are submitted from this machine",
+                "leave out --host",
+            )
+        remote.ready()
     hostname, username = address_of(bundle.options, to, environ)
     key = text_of(bundle.options.get("ssh_key_path"), environ)
     host = connect(hostname, username, key)

@@ -5,6 +5,8 @@
 : "${_bundle_dir:?}" "${_task_dir:?}"
 # shellcheck source-path=SCRIPTDIR source=work.sh
 . "$_bundle_dir/lib/work.sh"
+# shellcheck source-path=SCRIPTDIR source=tell.sh
+. "$_bundle_dir/lib/tell.sh"
 
 # How long all attempts of one submission may take together, in seconds; empty: as long as they like.
 _timeout=''
@@ -18,7 +20,7 @@ evalc_container_main() {
   evalc_refuse_marks MODEL_URL "${!EVALC_ENV_@}"
   mkdir -p -- "$_artifacts" "$_logs" ||
     evalc_die "$_EXIT_IO" "can't write in $_task_dir: is the volume mounted, and not full?"
-  trap 'evalc_leave "$?"' EXIT
+  trap 'evalc_leave "$?"; evalc_tell_results "$_task" "$_task_dir" >&2 || true' EXIT
   if evalc_finished "$_task_dir" "$_digest"; then
     evalc_say "already finished; results in $_artifacts"
     exit 0

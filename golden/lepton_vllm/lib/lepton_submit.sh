@@ -323,7 +323,7 @@ evalc_create_endpoint() {
     evalc_fill_endpoint "$1"
     _kind=endpoint.json
     [ "$_family" = deployments ] || _kind=endpoint.components.json
-    evalc_note endpoint "name=$_full" 'event=creating' || evalc_cannot_note
+    evalc_note endpoint "name=$_full" 'event=creating' "at=$(evalc_epoch)" || evalc_cannot_note
     evalc_call POST "/$_family" "$_logs/$_kind"
     case $_status in
       2??)
@@ -553,24 +553,54 @@ evalc_is_needed() {
   return 1
 }
 
-# evalc_remove_endpoint NAME: once; one that is not there is removed already.
+# evalc_remove_endpoint NAME: once; one that is not there is removed already, unless it may still come.
 evalc_remove_endpoint() {
   [ -z "${_removed[$1]-}" ] || return 0
   evalc_choose_family
-  evalc_ask DELETE "/$_family/$1-$_invocation"
-  case $_status in
-    2??)
-      evalc_note_endpoint "$1" removed
-      evalc_say "removed the endpoint $1-$_invocation"
-      ;;
-    404) ;;
-    *)
-      evalc_say "can't remove the endpoint $1-$_invocation ($(evalc_said)); it costs until you do: run this again"
-      _code=1
-      return
-      ;;
-  esac
+  while :; do
+    evalc_ask DELETE "/$_family/$1-$_invocation"
+    case $_status in
+      2??)
+        evalc_note_endpoint "$1" removed
+        evalc_say "removed the endpoint $1-$_invocation"
+        ;;
+      404)
+        if evalc_may_come "$1"; then
+          evalc_wait 1
+          [ -n "$_signal" ] || continue
+          evalc_say "the endpoint $1-$_invocation may still come, and costs then: run this again"
+          return
+        fi
+        ;;
+      *)
+        evalc_say "can't remove the endpoint $1-$_invocation ($(evalc_said)); it costs until you do: run this again"
+        _code=1
+        return
+        ;;
+    esac
+    break
+  done
   _removed[$1]=1
+}
+
+# evalc_may_come NAME: whether its creation was asked for a moment ago, and nobody has noted an answer: who
+# asked was killed.
+evalc_may_come() {
+  local _logs _time _event _rest _asked=0
+  evalc_endpoint_logs "$1"
+  [ -r "$_logs/journal" ] || return 1
+  while read -r _time _event _rest; do
+    case "$_event $_rest " in
+      *'[cut] ') ;;
+      "endpoint name=$1-$_invocation event=creating "*)
+        evalc_field at "$_rest"
+        evalc_number "$_field"
+        _asked=$_number
+        ;;
+      "endpoint name=$1-$_invocation "*) _asked=0 ;;
+    esac
+  done <"$_logs/journal"
+  [ $(($(evalc_epoch) - _asked)) -lt "$_settle" ]
 }
 declare -A _removed=()
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from backends.lepton.lab import SERVER, compiled, config
+from plan.configs import place
+
+from evalc.errors import ConfigError
+from evalc.plan.airgap import OFFLINE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,3 +155,50 @@ def test_lepton_json_says_what_the_runner_needs(tmp_path: Path) -> None:
     assert index["jobs"][0]["results"] == "/workspace/@@{EVALC_INVOCATION}@@/alpha"
     assert index["jobs"][0]["name"].endswith("-@@{EVALC_INVOCATION}@@")
     assert (index["needs"], index["defaults"]) == ([], {})
+
+
+def test_images_from_elsewhere_and_no_network(tmp_path: Path) -> None:
+    values = config(
+        {"name": "alpha", "container": "nvcr.io/nvidia/t:2", "command": "c"},
+        deployment={**SERVER, "image": "vllm/v:1", "env_vars": {"HF_HUB_OFFLINE": "lit:0"}},
+    )
+    values["execution"] |= {
+        "image_mirror": {"nvcr.io": "r.x/nv", "*": "r.y"}, "offline": True,
+    }  # fmt: skip
+    job = made(tmp_path, values)
+    assert job["container"]["image"] == "r.x/nv/nvidia/t:2"
+    assert env(job).items() >= OFFLINE.items()
+    endpoint = made(tmp_path, values, "alpha/endpoint.spec.json")
+    assert endpoint["container"]["image"] == "r.y/vllm/v:1"
+    assert env(endpoint).items() >= {**OFFLINE, "HF_HUB_OFFLINE": "0"}.items()
+
+
+def test_images_by_digest(tmp_path: Path) -> None:
+    values = config(target=HOSTED)
+    values["execution"]["pin_images"] = True
+    assert "@sha256:" in made(tmp_path, values)["container"]["image"]
+    values = config({"name": "alpha", "container": "a:1", "command": "c"}, target=HOSTED)
+    values["execution"]["pin_images"] = True
+    with pytest.raises(ConfigError) as error:
+        compiled(tmp_path, values)
+    assert [problem.code for problem in error.value.problems] == ["unpinned-image"]
+
+
+@pytest.mark.parametrize("mirror", [{"a": "/i/a.sqsh"}, {"docker.io/library/a": "./a.sif"}])
+def test_an_image_is_no_file(tmp_path: Path, mirror: dict[str, str]) -> None:
+    values = config({"name": "alpha", "container": "a", "command": "c"}, target=HOSTED)
+    values["execution"]["image_mirror"] = mirror
+    with pytest.raises(ConfigError) as error:
+        compiled(tmp_path, values)
+    (problem,) = error.value.problems
+    assert "and not from a file" in problem.message
+    assert place(problem).strip('"') == next(iter(mirror.values()))
+
+
+def test_a_token_whose_name_is_known_when_it_is_submitted(tmp_path: Path) -> None:
+    tokens = [{"value_from": {"token_name_ref": "${oc.env:WHOSE}"}}]
+    server = {**SERVER, "lepton_config": {**SERVER["lepton_config"], "api_tokens": tokens}}
+    bundle = compiled(tmp_path, config("alpha", deployment=server))
+    assert b"the token `$WHOSE` in the workspace" in bundle.files["README.md"].data
+    spec = json.loads(bundle.files["alpha/endpoint.spec.json"].data)
+    assert spec["api_tokens"] == [{"value_from": {"token_name_ref": "@@{WHOSE}@@"}}]

@@ -293,6 +293,16 @@ def test_it_can_be_killed_anywhere(lab: Lab, method: str, path: str, count: int)
     lab.no_endpoint()
 
 
+def test_an_endpoint_that_comes_after_a_kill_is_removed(lab: Lab) -> None:
+    lab.compile(served("alpha"))
+    lab.lepton.fault("slow", "POST", "/deployments", seconds=1)
+    with lab.start() as process:
+        wait_for(lambda: lab.lepton.requests("POST", "/deployments"))
+        os.killpg(process.pid, signal.SIGKILL)
+    assert "removed the endpoint" in lab.submit("--stop").said
+    lab.no_endpoint()
+
+
 def test_a_signal_leaves_what_runs_and_says_so(lab: Lab) -> None:
     lab.compile(served("alpha", params={"limit_samples": 2, "extra": {"sleep": 1}}))
     with lab.start() as process:

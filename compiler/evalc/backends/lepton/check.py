@@ -11,9 +11,10 @@ from evalc.backends.lepton.problems import LosesResults, ScalesToZero
 from evalc.backends.lepton.specs import Objects, asks_for_endpoint
 from evalc.backends.lepton.validate import faults
 from evalc.emit.quoting import Refused
+from evalc.plan.images import is_file
 from evalc.plan.names import ENDPOINT_URL
 from evalc.plan.problems import BadEnvName, CannotCarry, Contradiction, NoEffect, NotGiven
-from evalc.words import Literal, RuntimeEnv
+from evalc.words import Literal, RuntimeEnv, literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,6 +43,7 @@ def check(plan: Plan) -> Iterator[Problem]:
     """Every problem of the plan, errors and warnings."""
     found = _Check(plan)
     yield from checks.images(plan)
+    yield from found.images()
     yield from found.storage()
     yield from found.mounts()
     yield from found.target()
@@ -62,6 +64,19 @@ class _Check:
 
     def at(self, *path: str | int) -> Location:
         return self.plan.origin.at(*path)
+
+    def images(self) -> Iterator[Problem]:
+        """Of files, which clusters can run."""
+        every = [step.image for step in self.plan.steps]
+        every += [service.image for service in self.plan.services]
+        for image in dict.fromkeys(every):
+            text = literal_text(image) if image else None
+            if text is not None and is_file(text):
+                yield Contradiction(
+                    what="Lepton takes an image from a registry, and not from a file",
+                    advice="name a registry",
+                    location=self.plan.origin.locate(text) or self.at(),
+                )
 
     # The volume
 
@@ -259,7 +274,7 @@ class _Check:
             )
             yield CannotCarry(why=why, location=self.at(*_ENDPOINT, *place))
         for index, token in enumerate(own.get("api_tokens") or ()):
-            if "value" not in token and not token.get("value_from"):
+            if token.get("value") is None and not token.get("value_from"):
                 yield NotGiven(
                     key=f"{_key((*_ENDPOINT, 'api_tokens'))}[{index}].value_from.token_name_ref",
                     because="it names the token",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from evalc.backends.lepton.specs import EndpointObject, JobObject
     from evalc.plan import Plan
+    from evalc.words import Word
 
 _LIBRARY = ("journal.sh", "json.sh", "lepton.sh", "lepton_submit.sh")
 # Set by who submits, and not read from the environment.
@@ -148,7 +149,7 @@ class _Emitter:
     def _readme(self, needs: Needs) -> Artifact:
         jobs, endpoints = self.objects.jobs, self.objects.endpoints
         tokens = {
-            token["value_from"]["token_name_ref"]
+            _shown(token["value_from"]["token_name_ref"])
             for one in endpoints
             for token in one.spec["api_tokens"]
         }
@@ -185,11 +186,16 @@ class _Emitter:
                 steps=list(self.plan.steps),
                 timeout=self.options.tasks.timeout,
                 results=self.options.tasks.results,
-                show_path=lambda path: path if isinstance(path, str) else quoting.show(path),
+                show_path=_shown,
                 show=quoting.show,
             )
         )
         return Artifact("README.md", text.encode())
+
+
+def _shown(value: str | Word) -> str:
+    """A text that may be known at submit time only, for people."""
+    return value if isinstance(value, str) else quoting.show(value)
 
 
 def _json(path: str, value: Any) -> Artifact:

@@ -33,7 +33,7 @@ MAX_WORD = 131_072
 _PREFIX = "EVALC_ENV_"
 # What the job's script sets itself.
 RESULTS_DIR = "RESULTS_DIR"
-_FOR_JOBS = ("common.sh", "work.sh", "inside.sh", "step.sh", "container.sh")
+_FOR_JOBS = ("common.sh", "work.sh", "inside.sh", "step.sh", "tell.sh", "container.sh")
 _FOR_ENDPOINTS = ("inside.sh", "serve.sh")
 LIBRARY = tuple(sorted({*_FOR_JOBS, *_FOR_ENDPOINTS}))
 

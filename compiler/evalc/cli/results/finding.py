@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def find_runs(names: Sequence[str], *, logs: bool = False, whole: bool = False) -> list[RunResult]:
     """What each name means, in order: a folder, or the id of a run or a job of it.
 
-    Of a run on another machine, results are fetched first, into evalc's own folder; with ``whole``
+    Of a run on another machine, or of a platform, results are fetched first, into evalc's own
+    folder; with ``whole``
     all its artifacts, with ``logs`` its logs.
     """
     from evalc.export.reading import read_run
@@ -48,11 +49,12 @@ def find_runs(names: Sequence[str], *, logs: bool = False, whole: bool = False) 
 
 
 def _here(invocation: Invocation, database: Database, *, logs: bool, whole: bool) -> Path:
-    """The folder of a run on this machine, fetched where it is on another one."""
+    """The folder of a run on this machine, fetched where results are elsewhere."""
     from evalc.runner.database.processes import machine_name
-    from evalc.runner.reading import fetch_results
+    from evalc.runner.reading import fetch_results, has_all_in_folder
 
-    if invocation.hostname is None and invocation.machine == machine_name():
+    is_here = invocation.hostname is None and invocation.machine == machine_name()
+    if is_here and has_all_in_folder(invocation):
         return Path(invocation.folder)
     target = database.path.parent / "results" / invocation.id
     fetched = fetch_results(invocation, target, logs=logs, whole=whole)

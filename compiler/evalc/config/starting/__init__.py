@@ -1,9 +1,10 @@
 """A config to start from: commented text for a backend and a deployment.
 
 The parts are files of this folder, ``execution.BACKEND.yaml`` (``execution.BACKEND.TYPE.yaml`` for
-one deployment alone) and ``deployment.TYPE.yaml``, so that they are read and edited as what they
-are. Each is right as it stands: ``evalc check`` has nothing
-against any of the configs.
+one deployment alone) and ``deployment.TYPE.yaml`` (``deployment.TYPE.BACKEND.yaml``), so that they
+are read and edited as what they are. ``more.BACKEND.yaml`` is what a backend's deployments have
+below ``deployment`` besides. Each is right as it stands: ``evalc check`` has nothing against any of
+the configs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _FOLDER = Path(__file__).parent
 # What the built-in groups call the defaults of a backend.
 _GROUPS = {"local": "local"}
 # Deployments that need what a backend does not have.
-_ELSEWHERE = frozenset((("local", "vllm_ray"),))
+_ELSEWHERE = frozenset((("local", "vllm_ray"), ("lepton", "vllm_ray")))
 
 
 @cache
@@ -46,11 +47,13 @@ def starting_config(backend: str, deployment: str, tasks: Sequence[str]) -> str:
         "  - _self_\n"
     )
     listed = "".join(f"    - name: {task}\n" for task in tasks)
-    special = f"execution.{backend}.{deployment}"
+    served = _read(f"deployment.{deployment}.{backend}", f"deployment.{deployment}")
+    if deployment != "none" and (_FOLDER / f"more.{backend}.yaml").is_file():
+        served += _read(f"more.{backend}")
     parts = (
         head,
-        _read(special if (_FOLDER / f"{special}.yaml").is_file() else f"execution.{backend}"),
-        _read(f"deployment.{deployment}"),
+        _read(f"execution.{backend}.{deployment}", f"execution.{backend}"),
+        served,
         _read("evaluation") + listed,
     )
     return "\n".join(parts)
@@ -61,5 +64,7 @@ def _parts(kind: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if "." not in name))
 
 
-def _read(name: str) -> str:
-    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+def _read(*names: str) -> str:
+    """The first of these parts that there is."""
+    paths = [_FOLDER / f"{name}.yaml" for name in names]
+    return next(path for path in paths if path.is_file()).read_text(encoding="utf-8")

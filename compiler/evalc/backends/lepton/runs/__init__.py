@@ -18,6 +18,7 @@ from evalc.backends.lepton.runs.gathering import gather
 from evalc.backends.lepton.runs.judge import Evidence, judge
 from evalc.backends.lepton.runs.platform import by_name, check_client, connect
 from evalc.backends.lepton.runs.reading import told
+from evalc.backends.lepton.runs.settling import settle
 from evalc.backends.lepton.runs.submitting import Work, wanted
 from evalc.backends.running import Sight, State, Stopped, Unreachable
 
@@ -42,6 +43,10 @@ class LeptonRuns:
 
     def __init__(self) -> None:
         check_client()
+
+    def ready(self) -> None:
+        """See there. Raises :class:`~evalc.backends.lepton.runs.platform.NotLoggedIn`, say."""
+        connect()
 
     def checks(self, bundle: Path, needs: Needs) -> Inquiry:
         """What can be asked of the workspace; see there."""
@@ -189,7 +194,10 @@ def _judged(platform: Platform, folder: RunFolder, run: Run) -> dict[str, Sight]
 
 
 def _tidy(platform: Platform, folder: RunFolder) -> None:
-    """Removes endpoints that nobody needs, unless somebody is at work here who will."""
+    """Removes endpoints that nobody needs, unless somebody is at work here who will.
+
+    One that may still come, somebody has to wait for.
+    """
     if not keeping.has_endpoints(folder):
         return
     path = folder.logs / keeping.LOCK
@@ -198,8 +206,11 @@ def _tidy(platform: Platform, folder: RunFolder) -> None:
             return
     except OSError:
         return  # the folder can't be written: nobody can note what was done
+    since = time.time() - settle()
     try:
         named = by_name(platform.jobs(folder.invocation))
         ending.remove_unneeded(platform, folder, named)
+        if any(folder.told_of(one).may_come(since) for one in folder.endpoints.values()):
+            keeping.start(folder, (), os.environ)
     finally:
         lock.free(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from evalc.backends.lepton.runs import journal
 from evalc.backends.lepton.runs.platform import Absent
 from evalc.backends.lepton.runs.reading import so_far
+from evalc.backends.lepton.runs.settling import settle
 from evalc.backends.running import Unreachable
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 def remove(platform: Platform, folder: RunFolder, endpoint: EndpointPlan) -> bool:
     """Removes an endpoint; whether it was there.
+
+    One whose creation was asked for a moment ago, and not answered, may still come: that it is not
+    there does not count as its end then.
 
     Raises :class:`~evalc.backends.running.Unreachable`.
     """
@@ -30,6 +35,8 @@ def remove(platform: Platform, folder: RunFolder, endpoint: EndpointPlan) -> boo
         there = True
     except Absent:
         there = False
+        if folder.told_of(endpoint).may_come(time.time() - settle()):
+            return False
     path = folder.journal_of(endpoint.folder)
     journal.add(path, "endpoint", name=endpoint.name, event="removed")
     return there

@@ -68,6 +68,11 @@ class ToldOfEndpoint:
         """Whether nobody has removed it since it was to be created."""
         return self.event not in ("", "removed")
 
+    def may_come(self, after: float) -> bool:
+        """Whether its creation was asked for after that time, in seconds since 1970, and nobody has
+        noted an answer."""
+        return self.event == "creating" and self.since is not None and self.since > after
+
 
 def read(path: Path) -> list[Event]:
     """All lines that are whole; none where there is no journal."""

@@ -13,6 +13,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from evalc.backends.lepton.runs.inlog import without_marks
 from evalc.backends.lepton.runs.judge import is_live
 from evalc.backends.lepton.runs.platform import Absent, by_name
 from evalc.backends.running import Unreachable
@@ -64,21 +65,43 @@ def _server(
 def _of(
     platform: Platform, *, tail: int, follow: bool, job: str = "", endpoint: str = ""
 ) -> Iterator[bytes]:
-    """The log of what runs, else what is kept of it."""
+    """The log of what runs, else what is kept of it; as people want it."""
     replicas = platform.replicas(job=job, endpoint=endpoint)
     try:
         if replicas:
             pieces = platform.live_log(replicas[0], job=job, endpoint=endpoint)
-            yield from _moment(pieces, tail=tail, follow=follow)
+            yield from _moment(without_marks(pieces), tail=tail, follow=follow)
             return
     except Absent:
         pass
     try:
         # The newest come first.
-        lines = list(islice(platform.past_log(job=job, endpoint=endpoint), tail or None))
+        past = without_marks(platform.past_log(job=job, endpoint=endpoint))
+        lines = list(islice(past, tail or None))
     except Absent:
         return
     yield from reversed(lines)
+
+
+def as_it_is(platform: Platform, job: str) -> bytes:
+    """All that the platform has of a job's log: of its last attempt, else of all."""
+    try:
+        for replica in platform.replicas(job=job)[:1]:
+            data, _ = so_far(platform.live_log(replica, job=job))
+            if data:
+                return data
+    except Absent:
+        pass
+    return past(platform, job)
+
+
+def past(platform: Platform, job: str, lines: int | None = None) -> bytes:
+    """What the platform keeps of all attempts of a job; no more than its last ``lines``."""
+    try:
+        kept = list(islice(platform.past_log(job=job), lines))
+    except Absent:
+        return b""
+    return b"".join(reversed(kept))
 
 
 def so_far(pieces: Iterator[bytes]) -> tuple[bytes, bool]:

@@ -15,6 +15,7 @@ from evalc.backends.lepton.runs import journal
 from evalc.backends.lepton.runs.endpoints import remove
 from evalc.backends.lepton.runs.judge import Readiness, is_live, judge_endpoint
 from evalc.backends.lepton.runs.platform import Absent, Refused, Unsure, by_name
+from evalc.backends.lepton.runs.settling import SETTLE_ANSWERED, settle
 from evalc.backends.running import Unreachable
 
 if TYPE_CHECKING:
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
     from evalc.backends.lepton.runs.folder import EndpointPlan, JobPlan, RunFolder
     from evalc.backends.lepton.runs.platform import Job, Platform
 
-# How long after a request that was not answered the platform may still do what it asked for, in
-# seconds, as in submit_all.sh; where there was an answer, if only that something went wrong, it is
-# there soon, or it never comes.
-_SETTLE = 30.0
-_SETTLE_ANSWERED = 2.0
 _TRIES = 4
 _ENDING = frozenset(("Stopping", "Terminating", "Deleting"))
 # How long after its creation the platform may not show an endpoint yet, in seconds.
@@ -54,7 +50,7 @@ class Work:
         self._environ = environ
         self._said = said
         self._began = time.time()
-        self._settle = float(environ.get("EVALC_SETTLE_SECONDS") or _SETTLE)
+        self._settle = settle()
         self._created: set[str] = set()
 
     def step(self) -> None:
@@ -124,7 +120,7 @@ class Work:
         except ValueError as error:
             self._give_up(endpoint, str(error))
             return
-        self._note(endpoint, "creating")
+        self._note(endpoint, "creating", at=str(int(time.time())))
         try:
             self.platform.create_endpoint(body)
         except Refused as error:
@@ -173,12 +169,13 @@ class Work:
     def _create_job(self, job: JobPlan, body: Mapping[str, Any], submission: str) -> None:
         """Creates a job once. Raises Refused, and Unreachable when nobody knows."""
         path = self.folder.journal_of(job.folder)
-        journal.add(path, "submitting", name=job.name, n=submission)
+        now = str(int(time.time()))
+        journal.add(path, "submitting", name=job.name, n=submission, at=now)
         for _ in range(_TRIES):
             try:
                 id_ = self.platform.create_job(body)
             except Unsure as error:
-                wait = _SETTLE_ANSWERED if error.answered else self._settle
+                wait = SETTLE_ANSWERED if error.answered else self._settle
                 if self._look_for(job, time.time() + wait):
                     return
                 if not error.answered:
@@ -230,9 +227,9 @@ class Work:
         self._said(f"{job.id}: {reason}")
         self.left.remove(job)
 
-    def _note(self, endpoint: EndpointPlan, event: str, reason: str = "") -> None:
+    def _note(self, endpoint: EndpointPlan, event: str, reason: str = "", **keys: str) -> None:
         path = self.folder.journal_of(endpoint.folder)
-        journal.add(path, "endpoint", reason, name=endpoint.name, event=event)
+        journal.add(path, "endpoint", reason, name=endpoint.name, event=event, **keys)
 
 
 def wanted(
