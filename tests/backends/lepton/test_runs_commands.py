@@ -222,6 +222,18 @@ def test_killed_at_the_job(terminal: Terminal) -> None:
     finishes(terminal, run["invocation"])
 
 
+def test_a_job_that_comes_after_a_kill_is_stopped(terminal: Terminal) -> None:
+    terminal.config(config({**TASK, "command": "sleep 60"}, **HOSTED))
+    terminal.lepton.fault("slow", "POST", "/jobs", seconds=2.5)
+    with terminal.start("run", "suite.yaml") as process:
+        wait_for(lambda: terminal.lepton.requests("POST", "/jobs"))
+        process.kill()
+        process.communicate()
+    (run,) = terminal.runs()
+    assert "stopped job" in terminal("kill", run["invocation"]).stdout
+    wait_for(lambda: terminal.lepton.states() == ["Stopped"])
+
+
 def finishes(terminal: Terminal, id_: str) -> None:
     """The rest is done, once."""
     terminal("resume", id_)

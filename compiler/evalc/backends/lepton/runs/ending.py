@@ -13,6 +13,7 @@ from evalc.backends.lepton.runs.endpoints import remove
 from evalc.backends.lepton.runs.judge import is_live
 from evalc.backends.lepton.runs.keeping import LOCK, keeper_of
 from evalc.backends.lepton.runs.platform import Absent, by_name
+from evalc.backends.lepton.runs.settling import settle
 from evalc.backends.lepton.runs.submitting import was_tried
 from evalc.backends.running import Stopped
 
@@ -59,8 +60,8 @@ def stop(
     Gives what was done, and the ids of jobs that were to come and still are: somebody has to go on
     with those. Who calls it has the folder's lock.
     """
-    named = by_name(platform.jobs(folder.invocation))
     chosen = [job for id_, job in folder.jobs.items() if not jobs or id_ in jobs]
+    named = _settled(platform, folder, chosen)
     what: dict[str, list[str]] = {job.id: [] for job in chosen}
     for job in chosen:
         live = [one for one in named.get(job.name, []) if is_live(one)]
@@ -100,6 +101,21 @@ def end_keeper(folder: RunFolder) -> None:
     end = time.monotonic() + 10
     while lock.holder(folder.logs / LOCK) == pid and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def _settled(
+    platform: Platform, folder: RunFolder, chosen: Sequence[JobPlan]
+) -> Mapping[str, Sequence[Job]]:
+    """The run's jobs by name, when none of these can still come: who asked for it was killed."""
+    while True:
+        named = by_name(platform.jobs(folder.invocation))
+        since = time.time() - settle()
+        if not any(
+            folder.told(job).may_come(since) and not any(map(is_live, named.get(job.name, [])))
+            for job in chosen
+        ):
+            return named
+        time.sleep(0.5)
 
 
 def _wait(

@@ -49,6 +49,11 @@ class Told:
     gone: set[str] = field(default_factory=set)
     at: float | None = None
 
+    def may_come(self, after: float) -> bool:
+        """Whether it was to be created after that time, in seconds since 1970, and nobody has noted
+        how that ended."""
+        return self.open and self.at is not None and self.at > after
+
 
 @dataclass(slots=True)
 class ToldOfEndpoint:
