@@ -81,10 +81,14 @@ def test_the_quickstart(terminal: Terminal) -> None:
 
 
 def test_results_out_of_reach(terminal: Terminal) -> None:
-    terminal.config(config({**TASK, "command": "echo 0.42"}, **HOSTED))
+    failing = {**TASK, "name": "beta", "command": "echo oh no; exit 3"}
+    terminal.config(config({**TASK, "command": "echo 0.42"}, failing, **HOSTED))
     terminal.env["EVALC_LEPTON_RESULTS"] = "/nowhere/at/all"
-    terminal("run", "suite.yaml", "--wait")
+    terminal("run", "suite.yaml", "--wait", code=1)
     (run,) = terminal.runs()
+    jobs = terminal.jobs(run["invocation"])
+    assert [job["state"] for job in jobs] == ["completed", "failed"]
+    assert jobs[1]["reason"] == "the harness failed (exit code 3)"
     told = terminal("fetch", run["invocation"], "--to", "here", code=1)
     assert "EVALC_LEPTON_RESULTS names the folder here" in told.stderr
     assert f"/workspace/{run['invocation']}/alpha" in told.stderr

@@ -84,6 +84,21 @@ def test_every_word_is_in_the_client() -> None:
         ({}, State.UNKNOWN, "the volume can't be read here"),
         ({"told": told("alpha-1", ends={"alpha-1": "Completed"})}, State.COMPLETED, ""),
         ({"told": told("alpha-1", ends={"alpha-1": "Failed"})}, State.FAILED, "Lepton says so"),
+        (
+            {"jobs": (job("Failed"),), "told": told("alpha-1", exits={"alpha-1": (None, "")})},
+            State.FAILED,
+            "Lepton says so",
+        ),
+        (
+            {"jobs": (job("Failed"),), "told": told("alpha-1", exits={"alpha-1": (3, "oh")})},
+            State.FAILED,
+            "oh (exit code 3)",
+        ),
+        (
+            {"jobs": (job("Failed"),), "told": told("alpha-1", exits={"alpha-1": (124, "slow")})},
+            State.TIMED_OUT,
+            "slow (exit code 124)",
+        ),
         ({"told": told("alpha-1", stopped=True)}, State.CANCELLED, ""),
         ({"jobs": (job("Archived"),), "told": told("alpha-1", ends={"alpha-1": "Completed"})}, State.COMPLETED, ""),
         # Not shown yet is another thing than gone.

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from evalc.backends.lepton.runs import ending, keeping, lock
+from evalc.backends.lepton.runs.asking import note_failures
 from evalc.backends.lepton.runs.diagnosis import inquiry
 from evalc.backends.lepton.runs.folder import RunFolder
 from evalc.backends.lepton.runs.gathering import gather
@@ -165,6 +166,7 @@ def _judged(platform: Platform, folder: RunFolder, run: Run) -> dict[str, Sight]
     # Before the platform is asked: who ends in between has created what is then seen.
     at_work = lock.holder(folder.logs / keeping.LOCK) is not None
     named = by_name(platform.jobs(folder.invocation))
+    note_failures(platform, folder, named)
     endpoints = {
         name: platform.endpoint(name)
         for name, plan in folder.endpoints.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -142,12 +142,9 @@ class RunFolder:
         digest = _text(place / "logs" / "digest").split()
         if digest and digest[0] != job.digest:
             return None
-        words = _text(place / "logs" / "stage.exit").split(maxsplit=2)
-        return Stage(
+        return replace(
+            read_stage(_text(place / "logs" / "stage.exit")),
             began=journal.seconds(_text(place / "logs" / "stage.pre-start").strip()),
-            ended=journal.seconds(words[0]) if words else None,
-            code=whole_number(words[1]) if len(words) > 1 else None,
-            reason=" ".join(words[2:]).strip(),
             done=whole_number(_text(place / "artifacts" / "progress")),
         )
 
@@ -185,6 +182,16 @@ def _job(raw: Mapping[str, Any], fill: Callable[[str], str]) -> JobPlan:
 def _endpoint(raw: Mapping[str, Any], fill: Callable[[str], str]) -> EndpointPlan:
     return EndpointPlan(
         fill(raw["name"]), raw["folder"], float(raw["readiness_timeout"]), tuple(raw["jobs"])
+    )
+
+
+def read_stage(text: str) -> Stage:
+    """What ``stage.exit`` tells; nothing, as long as it is empty."""
+    words = text.split(maxsplit=2)
+    return Stage(
+        ended=journal.seconds(words[0]) if words else None,
+        code=whole_number(words[1]) if len(words) > 1 else None,
+        reason=" ".join(words[2:]).strip(),
     )
 
 

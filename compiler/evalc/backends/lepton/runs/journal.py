@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from evalc.backends.running import whole_number
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -37,7 +39,9 @@ class Told:
     ``ids`` are the jobs that it had, the newest last. ``submissions`` counts how often it was to be
     created; ``open`` is set while nobody has noted how the last time ended. ``refused`` is why it
     was not created, and ``stopped`` whether it was stopped on request, the last time. ``ends`` are
-    the platform's last words by job. ``at`` is the time of the newest line.
+    the platform's last words by job, ``exits`` what the jobs themselves said of their ends: exit
+    code and reason, None where they were asked and said nothing. ``at`` is the time of the newest
+    line.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -46,6 +50,7 @@ class Told:
     refused: str = ""
     stopped: bool = False
     ends: dict[str, str] = field(default_factory=dict)
+    exits: dict[str, tuple[int | None, str]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     at: float | None = None
 
@@ -113,6 +118,8 @@ def of_job(events: list[Event]) -> Told:
                 told.open, told.refused = False, event.reason or "it was refused"
             case "ended":
                 told.ends[id_] = event.keys.get("state", "")
+                if "exit" in event.keys:
+                    told.exits[id_] = (whole_number(event.keys["exit"]), event.reason)
             case "gone":
                 told.gone.add(id_)
             case "stopped":

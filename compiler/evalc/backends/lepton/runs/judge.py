@@ -138,14 +138,16 @@ def _waits(seen: Evidence) -> Sight:
 def _over(seen: Evidence, id_: str, word: str) -> Sight:
     """A job that does nothing any more, or that the platform does not show."""
     stage, told = seen.stage, seen.told
+    code, why = (None, "") if stage is None else (stage.code, stage.reason)
+    if code is None:
+        code, why = told.exits.get(id_, (None, ""))
     if word == "Completed":
         state, reason = State.COMPLETED, ""
     elif word == "Stopped":
         state, reason = State.CANCELLED, "" if told.stopped else "it was stopped, not by evalc"
-    elif stage is not None and stage.code is not None:
-        state = State.TIMED_OUT if stage.code == _TIMED_OUT else State.FAILED
-        reason = f"exit code {stage.code}"
-        reason = f"{stage.reason} ({reason})" if stage.reason else reason
+    elif code is not None:
+        state = State.TIMED_OUT if code == _TIMED_OUT else State.FAILED
+        reason = f"{why} (exit code {code})" if why else f"exit code {code}"
     elif word == "Failed":
         state, reason = State.FAILED, "Lepton says so; 'evalc logs --job' may tell why"
     elif told.stopped:
