@@ -31,15 +31,14 @@ def note_failures(
     platform: Platform, folder: RunFolder, named: Mapping[str, Sequence[Job]]
 ) -> None:
     """Adds to the journals with which exit codes the newest jobs failed, as far as they say so."""
-    for plan in folder.jobs.values():
-        ours = named.get(plan.name, ())
-        if not ours or ours[-1].state != "Failed" or folder.stage(plan) is not None:
-            continue
-        newest = ours[-1]
-        if newest.id not in folder.told(plan).exits:
-            # A reason more is worth no failure.
-            with suppress(Unreachable, OSError):
-                _note(platform, folder, plan, newest)
+    # A reason more is worth no failure, and no waiting for each of many jobs.
+    with suppress(Unreachable, OSError):
+        for plan in folder.jobs.values():
+            ours = named.get(plan.name, ())
+            if not ours or ours[-1].state != "Failed" or folder.stage(plan) is not None:
+                continue
+            if ours[-1].id not in folder.told(plan).exits:
+                _note(platform, folder, plan, ours[-1])
 
 
 def _note(platform: Platform, folder: RunFolder, plan: JobPlan, job: Job) -> None:
