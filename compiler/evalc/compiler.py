@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evalc.bundle import Bundle
-    from evalc.config import Config
+    from evalc.config import Config, Matrix
     from evalc.config.migrating import Migrated
     from evalc.errors import Location
     from evalc.plan import Plan
     from evalc.plan.lower import Lowered
-    from evalc.source import Node
+    from evalc.source import Mapping, Node
     from evalc.words import RuntimeEnv, Secret
 
 
@@ -70,7 +70,8 @@ def compile(request: Request) -> Compiled:  # noqa: A001 - it is what a compiler
         with registry.blaming(plan.backend, "emit"):
             emission = backend.emit(plan)
     except Refused as refused:
-        key, at = plan.origin.find(refused.value) or ("", plan.origin.at())
+        places = (cell.origin.find(refused.value) for cell in plan.cells)
+        key, at = next(filter(None, places), ("", plan.origin.at()))
         raise ConfigError([CannotCarry(why=refused.why, key=key, location=at)]) from None
     bundle = build(plan, emission, _composed_text(config), _inputs(request, config))
     return Compiled(request.name, plan, bundle, warnings)
@@ -87,18 +88,34 @@ def check(request: Request) -> list[Problem]:
         return list(error.problems)
 
 
-def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
-    from evalc.plan.lower import lower
-
+def _plan(request: Request) -> tuple[Config | Matrix, Plan, tuple[Problem, ...]]:
     _check_name(request.name)
     config = _load(request)
+    if isinstance(config, configs.Matrix):
+        plan, problems = _plan_of_cells(request, config)
+    else:
+        lowered, problems = _lowered(request, config)
+        plan = lowered.plan if lowered else None
+    if plan is None or _has_error(problems):
+        raise ConfigError(dict.fromkeys(problems))
+    return config, plan, ConfigError(problems).problems
+
+
+def _lowered(
+    request: Request, config: Config, cell: str = ""
+) -> tuple[Lowered | None, list[Problem]]:
+    """What a config, or a cell of a matrix, is lowered to, and every problem of it; without a plan
+    where the config is wrong."""
+    from evalc.plan.lower import lower
+
     if _has_error(config.problems):
-        raise ConfigError([*config.problems, *_found_later(request, config)])
+        return None, [*config.problems, *_found_later(request, config, cell)]
     lowered = lower(
         config.meant,
         name=request.name,
         base=str(request.config.parent),
         selected=request.tasks,
+        cell=cell,
     )
     found = _unreadable_commands(lowered)
     if _has_error(lowered.problems):
@@ -110,17 +127,42 @@ def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
         found = list(causes(config.root, lowered.problems, found))
     else:
         found += _found_by_backend(lowered)
-    problems = [*config.problems, *lowered.problems, *found]
+    return lowered, [*config.problems, *lowered.problems, *found]
+
+
+def _plan_of_cells(request: Request, matrix: Matrix) -> tuple[Plan | None, list[Problem]]:
+    """The plan of all cells, and what is wrong with any; the same in several is told once."""
+    from evalc.backends import registry
+    from evalc.plan import cells
+    from evalc.plan.lower import unknown_selections
+
+    problems = list(matrix.problems)
+    found: list[tuple[str, Lowered]] = []
+    for cell in matrix.cells:
+        lowered, own = _lowered(request, cell.config, cell.name)
+        problems += own
+        if lowered:
+            found.append((cell.name, lowered))
+    if len(found) == len(matrix.cells):
+        names = frozenset().union(*(lowered.selectable for _, lowered in found))
+        problems += unknown_selections(request.tasks, names)
+    problems = list(dict.fromkeys(problems))
     if _has_error(problems):
-        raise ConfigError(dict.fromkeys(problems))
-    return config, lowered.plan, ConfigError(problems).problems
+        return None, problems
+    # Of a cell none of whose tasks is picked there is nothing to run.
+    parts = [
+        cells.in_cell(lowered.plan, name) for name, lowered in found if any(lowered.plan.steps)
+    ]
+    backend = registry.get(parts[0].backend)
+    problems += cells.check(parts, getattr(backend, "job_keys", frozenset()))
+    return None if _has_error(problems) else cells.joined(parts), problems
 
 
 def _has_error(problems: Iterable[Problem]) -> bool:
     return any(problem.severity == "error" for problem in problems)
 
 
-def _found_later(request: Request, config: Config) -> list[Problem]:
+def _found_later(request: Request, config: Config, cell: str) -> list[Problem]:
     """What the later steps complain about in the parts of a wrong config that are right."""
     from evalc.config.silence import causes, has_stand_in, silenced
     from evalc.plan.lower import lower
@@ -130,7 +172,7 @@ def _found_later(request: Request, config: Config) -> list[Problem]:
     # What can't cope with a stand-in has nothing to add: the config is wrong as it is.
     with suppress(Exception):
         base = str(request.config.parent)
-        lowered = lower(root, name=request.name, base=base, selected=request.tasks)
+        lowered = lower(root, name=request.name, base=base, selected=request.tasks, cell=cell)
         found += lowered.problems
         found += _unreadable_commands(lowered)
         # What a backend says of a plan depends on how it is to be executed.
@@ -156,7 +198,7 @@ def _found_by_backend(lowered: Lowered) -> list[Problem]:
         return list(registry.get(plan.backend).check(plan))
 
 
-def _load(request: Request, source: Source | None = None) -> Config:
+def _load(request: Request, source: Source | None = None) -> Config | Matrix:
     for override in request.overrides:
         try:
             override.encode()
@@ -205,7 +247,7 @@ def _schema_for(kind: str) -> dict[str, Any]:
         raise UsageError(str(error), "mend or uninstall that package") from None
 
 
-def _composed_text(config: Config) -> str:
+def _composed_text(config: Config | Matrix) -> str:
     from evalc.emit import yamltext
 
     header = (
@@ -215,7 +257,7 @@ def _composed_text(config: Config) -> str:
     return yamltext.dump(config.unresolved.plain(), header=header)
 
 
-def _inputs(request: Request, config: Config) -> Any:
+def _inputs(request: Request, config: Config | Matrix) -> Any:
     from evalc.bundle.build import Inputs
 
     files = {
@@ -243,28 +285,61 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A key's value, and how it came to be, newest first."""
+    """A key's value, and how it came to be, newest first.
+
+    ``cells`` are those of a matrix in which it is so; empty where it is in all of them, and without
+    a matrix.
+    """
 
     key: str
     value: Any
     steps: tuple[Step, ...]
+    cells: tuple[str, ...] = ()
 
 
-def explain(request: Request, key: str) -> Explanation:
-    """How the value of ``key`` (``evaluation.tasks[0].name``) came to be.
+def explain(request: Request, key: str) -> tuple[Explanation, ...]:
+    """How the value of ``key`` (``evaluation.tasks[0].name``) came to be: one explanation, or those
+    that the cells of a matrix have.
 
     Works for configs that are not valid, as long as they can be composed. Raises
     :class:`~evalc.errors.UsageError` for a key that is not there.
     """
+    config = _load(request)
+    if not isinstance(config, configs.Matrix):
+        if config.unfilled:
+            raise ConfigError(config.unfilled)
+        return (_explanation(config.root, key),)
+    if _parse_key(key)[:1] == ("matrix",):
+        return (_explanation(config.unresolved, key),)
+    unfilled = [problem for cell in config.cells for problem in cell.config.unfilled]
+    if unfilled:
+        raise ConfigError(dict.fromkeys(unfilled))
+    known = [cell.name for cell in config.cells]
+    wanted = [cell for cell in config.cells if cell.name in request.tasks] or config.cells
+    found: dict[str, tuple[Explanation, list[str]]] = {}
+    missing: UsageError | None = None
+    for cell in wanted:
+        try:
+            one = _explanation(cell.config.root, key)
+        except UsageError as error:
+            # Another cell may have it.
+            missing = error
+            continue
+        found.setdefault(repr(one), (one, []))[1].append(cell.name)
+    if missing is not None and not found:
+        raise missing
+    return tuple(
+        one if cells == known else replace(one, cells=tuple(cells)) for one, cells in found.values()
+    )
+
+
+def _explanation(root: Mapping, key: str) -> Explanation:
     from evalc.source.nodes import Mapping, Sequence, walk
 
-    config = _load(request)
-    if config.unfilled:
-        raise ConfigError(config.unfilled)
     path = _parse_key(key)
-    node = walk(config.root, path)
+    node = walk(root, path)
     if node is None:
-        parent = walk(config.root, path[:-1])
+        parent = walk(root, path[:-1])
         names = list(parent.entries) if isinstance(parent, Mapping) else []
         hint = did_you_mean(str(path[-1]), names) if path else ""
         if not hint and names:
@@ -340,10 +415,18 @@ def migrate(request: Request) -> Migrated:
 
     source = read_file(request.config)
 
-    def compose(text: str) -> Any:
-        return _load(request, Source(source.name, text, "file", source.directory)).root.plain()
+    def load(text: str) -> Config | Matrix:
+        return _load(request, Source(source.name, text, "file", source.directory))
 
-    execution = compose(source.text).get("execution") or {}
+    def compose(text: str) -> Any:
+        config = load(text)
+        if isinstance(config, configs.Matrix):
+            return {cell.name: cell.config.root.plain() for cell in config.cells}
+        return config.root.plain()
+
+    config = load(source.text)
+    first = config.cells[0].config if isinstance(config, configs.Matrix) else config
+    execution = first.root.plain().get("execution") or {}
     return migrate_text(source.text, str(execution.get("type", "local")), compose)
 
 

@@ -57,7 +57,12 @@ class Emission:
 
 
 class Backend(Protocol):
-    """Turns plans into artifacts. Stateless; every method is pure."""
+    """Turns plans into artifacts. Stateless; every method is pure.
+
+    One that reads some options of a plan from each of its jobs (:attr:`evalc.plan.Job.options`)
+    names them in an attribute ``job_keys``, a frozenset: these may differ between the cells of a
+    matrix. Without it all jobs have the same options.
+    """
 
     name: str
     description: str

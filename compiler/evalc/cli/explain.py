@@ -38,11 +38,13 @@ def explain_command(*, requests: tuple[Request, ...], key: str) -> int:
     """Tell where a value comes from.
 
     Prints the value of KEY (written a.b.c, or a.b[0].c) and everything that set it, the newest
-    first: files, overrides, built-in defaults, older names of the key, and interpolations.
+    first: files, overrides, built-in defaults, older names of the key, and interpolations. Where
+    the cells of a matrix differ, each value is told with its cells; -t CELL picks some.
     """
     from evalc import compiler
 
     if len(requests) > 1:
         raise UsageError("one config is explained at a time")
-    say(history.as_text(compiler.explain(requests[0], key)))
+    found = compiler.explain(requests[0], key)
+    say("\n\n".join(history.as_text(explanation) for explanation in found))
     return 0

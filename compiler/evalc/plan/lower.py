@@ -27,7 +27,7 @@ from evalc.plan.model import (
     Shell,
     Step,
 )
-from evalc.plan.names import ENDPOINT_URL, MAX_NAME, NAME
+from evalc.plan.names import ENDPOINT_URL, MAX_NAME, NAME, RESERVED_IDS
 from evalc.plan.origin import Origin
 from evalc.plan.pinning import pinned
 from evalc.plan.problems import (
@@ -51,34 +51,11 @@ from evalc.source.nodes import MARK, StandIn, scalar_text, scalars
 from evalc.words import Literal, RuntimeEnv, Secret, Word, literal, literal_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from evalc.errors import Location
     from evalc.source import Path
 
-# What a bundle holds at its top, beside the tasks.
-RESERVED_IDS = frozenset(
-    (
-        "lib",
-        "logs",
-        "services",
-        "endpoint.components.json",
-        "endpoint.json",
-        "endpoint.sh",
-        "endpoint.spec.json",
-        "lepton.json",
-        "manifest.json",
-        "plan.json",
-        "config.yaml",
-        "readme.md",
-        "run_all.sh",
-        "run_all.sequential.sh",
-        "sbatch_all.sh",
-        "sbatch_array.sh",
-        "setup.sh",
-        "submit_all.sh",
-    )
-)
 # Keys of execution whose meaning stands in the whole plan: see evalc.plan.airgap.
 _AIRGAP = ("image_mirror", "offline")
 # Keys of execution that the plan has places of its own for.
@@ -107,14 +84,17 @@ _RESULTS = "/results"
 _PROXY_PORT = 5009
 
 
-def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> Lowered:
-    """The plan of a config.
+def lower(
+    root: Mapping, *, name: str, base: str, selected: tuple[str, ...], cell: str = ""
+) -> Lowered:
+    """The plan of a config, or of the ``cell`` of a matrix.
 
     ``base`` is the folder of the primary config, for files named on the command line; ``selected``
     are the tasks that ``-t`` picks (all, when empty). A config with stand-ins for what is wrong in
-    it is lowered as well as it can be.
+    it is lowered as well as it can be. What a cell has is not called after it yet: see
+    :mod:`evalc.plan.cells`.
     """
-    lowering = _Lowering(root, name, base)
+    lowering = _Lowering(root, name, base, cell)
     plan = lowering.plan(selected)
     if lowering.flag("execution", "pin_images"):
         plan, unpinned = pinned(plan)
@@ -125,28 +105,36 @@ def lower(root: Mapping, *, name: str, base: str, selected: tuple[str, ...]) -> 
         # After the digests: a mirror has the same by other names.
         plan = for_airgap(plan, lowering)
     # What several parts of the plan read (the top-level env_vars) is reported once.
-    return Lowered(plan, tuple(dict.fromkeys(lowering.problems)), tuple(lowering.left_out))
+    problems = tuple(dict.fromkeys(lowering.problems))
+    return Lowered(plan, problems, tuple(lowering.left_out), lowering.selectable)
 
 
 class Lowered:
     """A plan, and what is wrong or worth a warning.
 
     With an error among the ``problems``, the plan is no more than a means to find others:
-    ``left_out`` are steps whose task is not known, or has another's name.
+    ``left_out`` are steps whose task is not known, or has another's name. ``selectable`` are the
+    names by which ``-t`` may pick tasks.
     """
 
     def __init__(
-        self, plan: Plan, problems: tuple[Problem, ...], left_out: tuple[Step, ...]
+        self,
+        plan: Plan,
+        problems: tuple[Problem, ...],
+        left_out: tuple[Step, ...],
+        selectable: frozenset[str],
     ) -> None:
         self.plan = plan
         self.problems = problems
         self.left_out = left_out
+        self.selectable = selectable
 
 
 class _Lowering(Reader):
-    def __init__(self, root: Mapping, name: str, base: str) -> None:
+    def __init__(self, root: Mapping, name: str, base: str, cell: str) -> None:
         super().__init__(root, base, [])
         self.name = name
+        self.cell = cell
         # What all tasks have in common is read once.
         self.common_env = self._common_env()
         common = self.mapping("evaluation", _SETTINGS)
@@ -157,6 +145,7 @@ class _Lowering(Reader):
         # What tells every step where its auxiliary services are; known when those are.
         self.told: tuple[EnvVar, ...] = ()
         self.left_out: list[Step] = []
+        self.selectable: frozenset[str] = frozenset()
 
     # The plan
 
@@ -168,7 +157,9 @@ class _Lowering(Reader):
         steps = [step for step in chosen if id(step) not in left_out]
         resources, retry = self._resources(services), self._retry()
         if self._shares(services):
-            jobs: tuple[Job, ...] = (Job(self.name, tuple(steps), services, resources, retry),)
+            # Among those of other cells it is called after its own.
+            id_ = "" if self.cell else self.name
+            jobs: tuple[Job, ...] = (Job(id_, tuple(steps), services, resources, retry),)
         else:
             jobs = tuple(Job(step.id, (step,), services, resources, retry) for step in steps)
         execution = self.mapping("execution")
@@ -186,6 +177,7 @@ class _Lowering(Reader):
                 **(self._of_lepton() if self.on_lepton else {}),
             },
             origin=Origin(self.root),
+            cell=self.cell,
         )
 
     def _of_lepton(self) -> dict[str, Any]:
@@ -565,12 +557,11 @@ class _Lowering(Reader):
                 because = "there is nothing to evaluate"
                 self.problems.append(NotGiven(key="evaluation.tasks", because=because, location=at))
             return steps
-        names = {name for step in steps for name in _names(step)}
-        for name in selected:
-            if name not in names and not self._has_unknown_tasks():
-                hint = did_you_mean(name, names)
-                self.problems.append(UnknownSelection(name=name, suggestion=hint))
-        return [step for step in steps if not _names(step).isdisjoint(selected)]
+        names = {id(step): _names(step, self.cell) for step in steps}
+        self.selectable = frozenset(name for found in names.values() for name in found)
+        if not self.cell and not self._has_unknown_tasks():
+            self.problems += unknown_selections(selected, self.selectable)
+        return [step for step in steps if not names[id(step)].isdisjoint(selected)]
 
     def _has_unknown_tasks(self) -> bool:
         """Whether a stand-in may be any task."""
@@ -589,9 +580,18 @@ def _is_variable(path: Path) -> bool:
     return len(path) > 1 and path[-2] == "env_vars" and _SETTINGS not in path
 
 
-def _names(step: Step) -> set[str]:
-    """What ``-t`` may call a task: its folder's name, its own, and that with its harness."""
-    return {step.id, step.task, *([f"{step.harness}.{step.task}"] if step.harness else ())}
+def unknown_selections(selected: Iterable[str], names: Collection[str]) -> Iterator[Problem]:
+    """A problem for each ``-t`` that is not among the ``names`` of what there is."""
+    for name in selected:
+        if name not in names:
+            yield UnknownSelection(name=name, suggestion=did_you_mean(name, names))
+
+
+def _names(step: Step, cell: str) -> set[str]:
+    """What ``-t`` may call a task: its folder's name, its own, and that with its harness; and in a
+    cell of a matrix, as all tasks of it, the cell's."""
+    own = {step.id, step.task, *([f"{step.harness}.{step.task}"] if step.harness else ())}
+    return {*own, cell, f"{cell}.{step.id}"} if cell else own
 
 
 def _api_endpoint(settings: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ def as_text(explanation: Explanation) -> str:
     value = yamltext.dump(explanation.value).rstrip("\n")
     is_block = isinstance(explanation.value, dict | list) and bool(explanation.value)
     lines = [f"{key}:", *_indented(value)] if is_block else [f"{key}: {value}"]
+    if explanation.cells:
+        lines.insert(0, f"# {', '.join(explanation.cells)}")
     if explanation.steps:
         lines += ["", *_indented(columns(_row(step) for step in explanation.steps))]
     return "\n".join(lines)
