@@ -136,13 +136,14 @@ def _plan_of_cells(request: Request, matrix: Matrix) -> tuple[Plan | None, list[
     from evalc.plan import cells
     from evalc.plan.lower import unknown_selections
 
-    problems = list(matrix.problems)
     found: list[tuple[str, Lowered]] = []
+    of_cells = []
     for cell in matrix.cells:
         lowered, own = _lowered(request, cell.config, cell.name)
-        problems += own
+        of_cells.append(list(dict.fromkeys(own)))
         if lowered:
             found.append((cell.name, lowered))
+    problems = [*matrix.problems, *_of_any(of_cells, matrix)]
     if len(found) == len(matrix.cells):
         names = frozenset().union(*(lowered.selectable for _, lowered in found))
         problems += unknown_selections(request.tasks, names)
@@ -156,6 +157,19 @@ def _plan_of_cells(request: Request, matrix: Matrix) -> tuple[Plan | None, list[
     backend = registry.get(parts[0].backend)
     problems += cells.check(parts, getattr(backend, "job_keys", frozenset()))
     return None if _has_error(problems) else cells.joined(parts), problems
+
+
+def _of_any(of_cells: list[list[Problem]], matrix: Matrix) -> Iterator[Problem]:
+    """The problems of all cells. What several cells have in common, and is of use in one of them,
+    is not without effect."""
+    block = matrix.unresolved.entries["matrix"].location
+    for problem in (problem for own in of_cells for problem in own):
+        at = problem.location
+        is_common = not (
+            at and at.source is block.source and block.line <= at.line <= block.end_line
+        )
+        if problem.code != "no-effect" or not is_common or all(problem in own for own in of_cells):
+            yield problem
 
 
 def _has_error(problems: Iterable[Problem]) -> bool:

@@ -184,3 +184,16 @@ matrix:
         ("hosted.own", 0, 1),
         ("served", 1, 2),
     ]
+
+
+def test_what_one_cell_uses_is_not_without_effect(config: Config) -> None:
+    mirror = "image_mirror: {r.io/s: m/s, r.io/l: m/l, r.io/none: m/n}"
+    base = SLURM.replace("account: a", f"account: a, {mirror}")
+    matrix = """
+matrix:
+  model:
+    - {name: small, deployment.hf_model_handle: o/s, deployment.image: "r.io/s/v:1"}
+    - {name: large, deployment.hf_model_handle: o/l, deployment.image: "r.io/l/v:1"}
+"""
+    (warning,) = config.compiled(base + matrix + TASKS).warnings
+    assert "r.io/none" in warning.message
