@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalc.backends.running import Run
+from backends.slurm.here import Submission
+
+from evalc.backends.running import Run, State
 from evalc.backends.slurm.runs import SlurmRuns
 from evalc.bundle.read import read
 
@@ -51,6 +54,25 @@ def test_a_job_for_each_task_of_each_cell(lab: Lab) -> None:
     for cell, model in (("one", "first"), ("two", "second")):
         assert bundle.ends(f"{cell}.beta").name == "done", bundle.everything(f"{cell}.beta")
         assert bundle.text(f"{cell}.beta", "artifacts", "who") == model
+
+
+def test_the_job_of_a_cell_is_submitted_followed_and_stopped(lab: Lab) -> None:
+    bundle = matrix(lab, sharing="shared", sbatch_extra_flags={"hold": True})
+    made = Submission(bundle)
+    made.run = replace(made.run, jobs=read(bundle.folder).jobs)
+    assert {job: sight.state for job, sight in made.submit("two").items()} == {"two": State.PENDING}
+    states = {job: sight.state for job, sight in made.submit().items()}
+    assert states == {"one": State.PENDING, "two": State.PENDING}
+    assert len(lab.cluster.queue()) == 2
+    assert made.cancel("one")["one"].done
+    assert {job: sight.state for job, sight in made.poll().items()} == {
+        "one": State.CANCELLED, "two": State.PENDING,
+    }  # fmt: skip
+    # A run whose folder is gone is found by the paths of its scripts.
+    bundle.folder.rename(bundle.folder.with_name("away"))
+    assert made.poll()["two"].state is State.PENDING
+    assert made.cancel()["two"].done
+    lab.cluster.idle()
 
 
 def test_secrets_and_logs_are_looked_for_where_cells_have_them(lab: Lab) -> None:

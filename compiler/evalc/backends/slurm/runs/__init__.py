@@ -49,7 +49,7 @@ class SlurmRuns:
         data = "".join(f"{name}={value}\0" for name, value in secrets.items()).encode(
             errors="surrogateescape"
         )
-        scripts = {f"sbatch_{job.id}.sh" for job in run.jobs}
+        scripts = {f"sbatch_{job.id}.sh" for job in run.jobs if not _is_at_top(run, job)}
         if len(run.jobs) == 1:
             # Of a single job only the folder tells; slurm_submit.sh removes the other.
             scripts.add("sbatch_all.sh")
@@ -124,7 +124,8 @@ class SlurmRuns:
 
     def logs(self, run: Run, job: str, what: str) -> Sequence[str]:
         (position, one), *_ = ((at, one) for at, one in enumerate(run.jobs) if one.id == job)
-        homes = ["", f"{job}/"] if len(run.jobs) == 1 else [f"{job}/"]
+        homes = [""] if len(run.jobs) == 1 else []
+        homes += [] if _is_at_top(run, one) else [f"{job}/"]
         if what == "client":
             return [f"{step}/logs/client_stdout.log" for step in one.steps]
         if what == "server":
@@ -163,6 +164,13 @@ def _end_of(link: journal.Link) -> float | None:
     if link.start is not None and link.elapsed is not None:
         return link.start + link.elapsed
     return journal.seconds(link.ended) if link.kind else None
+
+
+def _is_at_top(run: Run, job: Job) -> bool:
+    """Whether it surely is the job of all tasks, which stands at the bundle's top. Of one of a
+    single task, or whose tasks could be those of a matrix's cell, only the folder tells."""
+    of_cell = all(step == job.id or step.startswith(f"{job.id}.") for step in job.steps)
+    return len(run.jobs) == 1 and not of_cell
 
 
 def _script(*names: str) -> str:
