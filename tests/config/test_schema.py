@@ -59,11 +59,7 @@ FREE = {
     "execution.mounts.evaluation",
     "execution.auto_export.export_mounts",
     "execution.sbatch_extra_flags",
-    # Axes, and keys of the config.
     "matrix",
-    "matrix.*[]",
-    "matrix.exclude[]",
-    "matrix.include[]",
     "export.env_vars",
     "export.mlflow.extra_metadata",
     "export.mlflow.tags",

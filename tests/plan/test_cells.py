@@ -131,18 +131,46 @@ def test_a_selection_that_nothing_matches(config: Config) -> None:
     assert problem.label == "did you mean 'large'?"
 
 
-def test_a_cell_more_is_seen_and_nothing_else(config: Config) -> None:
-    more = MATRIX.replace(
-        "  model:\n", "  model:\n    - {name: tiny, deployment.hf_model_handle: o/t}\n"
-    )
-    for sharing in ("per_task", "shared"):
-        shared = f"execution.sharing={sharing}"
-        before = config.compiled(SLURM + MATRIX + TASKS, shared).bundle.files
-        after = config.compiled(SLURM + more + TASKS, shared).bundle.files
-        for file in texts(before, after):
-            own = file.path.startswith(("tiny/", "tiny.", "services/tiny."))
-            of_all = ("manifest.json", "plan.json", "config.yaml", "README.md", "submit_all.sh")
-            assert own or file.path in of_all, "\n".join(file.lines)
+LOCAL = """
+defaults: [{execution: local}, {deployment: vllm}, _self_]
+execution: {engine: docker}
+deployment: {image: "vllm:1", served_model_name: m}
+"""
+LEPTON = """
+defaults: [{execution: lepton/default}, {deployment: vllm}, _self_]
+execution:
+  lepton_platform: {tasks: {mounts: [{from: "v:x", path: /x, mount_path: /x}]}}
+deployment: {image: "vllm:1", served_model_name: m, lepton_config: {resource_shape: gpu.1xh200}}
+"""
+OF_ALL = (
+    "manifest.json", "plan.json", "config.yaml", "README.md", "submit_all.sh", "run_all.sh",
+    "lepton.json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("base", [SLURM, LOCAL, LEPTON], ids=["slurm", "local", "lepton"])
+def test_a_cell_more_is_seen_and_nothing_else(config: Config, base: str) -> None:
+    matrix = "matrix:\n  model:\n    - {name: small, deployment.hf_model_handle: o/s}\n"
+    # Before the others and after them; another option may be no longer common.
+    own = "{name: tiny, deployment.hf_model_handle: o/t, execution.endpoint_readiness_timeout: 9}"
+    for more in (matrix.replace("- {", f"- {own}\n    - {{"), f"{matrix}    - {own}\n"):
+        for sharing in ("per_task", "shared"):
+            shared = f"execution.sharing={sharing}"
+            before = config.compiled(base + matrix + TASKS, shared).bundle.files
+            after = config.compiled(base + more + TASKS, shared).bundle.files
+            for file in texts(before, after):
+                is_own = file.path.startswith(("tiny/", "tiny.", "services/tiny."))
+                assert is_own or file.path in OF_ALL, "\n".join(file.lines)
+
+
+def test_cells_do_not_start_servers_side_by_side(config: Config) -> None:
+    tasks = "\nevaluation: {tasks: [{name: own, container: i, command: x}]}\n"
+    base = LOCAL.replace("engine: docker", "engine: docker, mode: parallel, sharing: per_task")
+    matrix = MATRIX.replace(", num_nodes: 2, partition: big", "").replace("walltime", "x-w")
+    matrix = matrix.replace("execution.gpus_per_node", "execution.x-gpus")
+    (problem,) = config.problems(base + matrix + tasks)
+    assert "can't each start a server on the same port" in problem.message
+    config.plan(base + matrix + tasks, "execution.sharing=shared")
 
 
 def test_what_is_of_the_whole_run_can_not_differ(config: Config) -> None:

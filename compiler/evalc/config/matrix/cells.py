@@ -119,7 +119,8 @@ class _Making(Reading):
         settings = list(self.settings(entry, but=(NAME, *axes)))
         name = ""
         node = entry.entries.get(NAME)
-        if isinstance(node, Scalar) and self.is_name(node):
+        if node is not None and self.is_name(node):
+            assert isinstance(node, Scalar)
             name = scalar_text(node)
         if len(self.problems) > before:
             return []

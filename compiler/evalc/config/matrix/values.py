@@ -155,7 +155,7 @@ class Reading:
         if name is None:
             self.bad(at, f"this value of '{axis.name}' needs a name", "add 'name: …'")
             return None
-        if not isinstance(name, Scalar) or not self.is_name(name):
+        if not self.is_name(name):
             return None
         if axis.is_path and given is None:
             advice = "write 'value: …'"
@@ -164,6 +164,7 @@ class Reading:
         settings = list(self.settings(item, but=(NAME, VALUE)))
         if axis.is_path and given is not None:
             settings.insert(0, Setting(axis.name, axis.key, given))
+        assert isinstance(name, Scalar)
         return Value(scalar_text(name), given or name, tuple(settings), at)
 
     def _plain(self, axis: Axis, item: Scalar) -> Value | None:
@@ -175,8 +176,11 @@ class Reading:
         settings = (Setting(axis.name, axis.key, item),) if axis.is_path else ()
         return Value(name, item, settings, item.location)
 
-    def is_name(self, node: Scalar) -> bool:
+    def is_name(self, node: Node) -> bool:
         """Whether a name given by the user can be one; if not, it is reported."""
+        if not isinstance(node, Scalar):
+            self.bad(node.location, "a name must be text")
+            return False
         text = scalar_text(node)
         why = ""
         if not NAMES.fullmatch(text):
