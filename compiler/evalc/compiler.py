@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from evalc import config as configs
-from evalc.errors import ConfigError, Problem, Source, UsageError, did_you_mean
+from evalc.errors import ConfigError, Problem, Source, UsageError
 from evalc.resources import read_schema
 from evalc.source import read_file
 
@@ -20,12 +19,10 @@ if TYPE_CHECKING:
 
     from evalc.bundle import Bundle
     from evalc.config import Config, Matrix
+    from evalc.config.explaining import Explanation
     from evalc.config.migrating import Migrated
-    from evalc.errors import Location
     from evalc.plan import Plan
     from evalc.plan.lower import Lowered
-    from evalc.source import Mapping, Node
-    from evalc.words import RuntimeEnv, Secret
 
 
 @dataclass(frozen=True)
@@ -285,135 +282,15 @@ def _inputs(request: Request, config: Config | Matrix) -> Any:
 # Explaining
 
 
-@dataclass(frozen=True)
-class Step:
-    """One layer's part in a value: what it said, and where.
+def explain(request: Request, key: str, cells: tuple[str, ...] = ()) -> tuple[Explanation, ...]:
+    """How the value of ``key`` (``evaluation.tasks[0].name``) came to be: see
+    :func:`evalc.config.explaining.explained`.
 
-    ``kind`` is ``file``, ``override``, ``builtin`` or ``interpolation``.
+    Works for configs that are not valid, as long as they can be composed.
     """
+    from evalc.config.explaining import explained
 
-    kind: str
-    location: Location
-    text: str
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A key's value, and how it came to be, newest first.
-
-    ``cells`` are those of a matrix in which it is so; empty where it is in all of them, and without
-    a matrix.
-    """
-
-    key: str
-    value: Any
-    steps: tuple[Step, ...]
-    cells: tuple[str, ...] = ()
-
-
-def explain(request: Request, key: str) -> tuple[Explanation, ...]:
-    """How the value of ``key`` (``evaluation.tasks[0].name``) came to be: one explanation, or those
-    that the cells of a matrix have.
-
-    Works for configs that are not valid, as long as they can be composed. Raises
-    :class:`~evalc.errors.UsageError` for a key that is not there.
-    """
-    config = _load(request)
-    if not isinstance(config, configs.Matrix):
-        if config.unfilled:
-            raise ConfigError(config.unfilled)
-        return (_explanation(config.root, key),)
-    if _parse_key(key)[:1] == ("matrix",):
-        return (_explanation(config.unresolved, key),)
-    unfilled = [problem for cell in config.cells for problem in cell.config.unfilled]
-    if unfilled:
-        raise ConfigError(dict.fromkeys(unfilled))
-    known = [cell.name for cell in config.cells]
-    wanted = [cell for cell in config.cells if cell.name in request.tasks] or config.cells
-    found: dict[str, tuple[Explanation, list[str]]] = {}
-    missing: UsageError | None = None
-    for cell in wanted:
-        try:
-            one = _explanation(cell.config.root, key)
-        except UsageError as error:
-            # Another cell may have it.
-            missing = error
-            continue
-        found.setdefault(repr(one), (one, []))[1].append(cell.name)
-    if missing is not None and not found:
-        raise missing
-    return tuple(
-        one if cells == known else replace(one, cells=tuple(cells)) for one, cells in found.values()
-    )
-
-
-def _explanation(root: Mapping, key: str) -> Explanation:
-    from evalc.source.nodes import Mapping, Sequence, walk
-
-    path = _parse_key(key)
-    node = walk(root, path)
-    if node is None:
-        parent = walk(root, path[:-1])
-        names = list(parent.entries) if isinstance(parent, Mapping) else []
-        hint = did_you_mean(str(path[-1]), names) if path else ""
-        if not hint and names:
-            hint = f"there are: {', '.join(names)}"
-        raise UsageError(f"'{key}' is not in the config", hint)
-    if isinstance(node, Mapping | Sequence) and not node.previous:
-        steps = tuple(_steps_below(node))
-    else:
-        steps = tuple(_steps(node))
-    return Explanation(key, _shown(node.plain()), steps)
-
-
-def _parse_key(key: str) -> tuple[str | int, ...]:
-    from evalc.config.composing.keys import split_key
-
-    return tuple(int(step) if step.isdigit() else step for step in split_key(key))
-
-
-def _steps(node: Node | None) -> Iterator[Step]:
-    while node is not None:
-        older = node.previous
-        # An interpolated value stands where its reference stands.
-        kind = "interpolation" if older and older.location == node.location else node.source.kind
-        yield Step(kind, node.location, _text(node))
-        node = older
-
-
-def _steps_below(node: Node) -> Iterator[Step]:
-    """For a block: the layers that it was put together from, by where its parts were written."""
-    from evalc.source.nodes import scalars
-
-    seen = set()
-    for _path, scalar in scalars(node):
-        if scalar.source.name not in seen:
-            seen.add(scalar.source.name)
-            yield Step(scalar.source.kind, scalar.location, _text(scalar))
-
-
-def _text(node: Node) -> str:
-    value = _shown(node.plain())
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _shown(value: Any) -> Any:
-    from evalc.words import Literal
-
-    if isinstance(value, tuple):
-        return "".join(
-            part.text if isinstance(part, Literal) else _reference_text(part) for part in value
-        )
-    if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    return value
-
-
-def _reference_text(part: RuntimeEnv | Secret) -> str:
-    default = "" if part.default is None else f",{part.default}"
-    return f"${{oc.env:{part.name}{default}}}"
+    return explained(_load(request), key, cells)
 
 
 # Migrating
@@ -461,11 +338,9 @@ def schema(kind: str) -> dict[str, Any]:
 __all__ = [
     "Compiled",
     "ConfigError",
-    "Explanation",
     "Problem",
     "Request",
     "Source",
-    "Step",
     "check",
     "compile",
     "explain",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evalc.compiler import Request, compile, explain  # noqa: A004 - it is what a compiler does
-from evalc.errors import ConfigError
+from evalc.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +182,7 @@ def test_explain_tells_of_each_cell(config: Config) -> None:
     ]
     (same,) = explain(request, "target.api_endpoint.model_id")
     assert (same.value, same.cells) == ("m", ())
-    (picked,) = explain(
-        Request(config.folder / "c.yaml", tasks=("temperature-1",)), f"{PARAMS}.temperature"
-    )
+    (picked,) = explain(request, f"{PARAMS}.temperature", ("temperature-1",))
     assert picked.value == 1
+    with pytest.raises(UsageError, match="has no cell 'temperature-2'"):
+        explain(request, "evaluation", ("temperature-2",))

@@ -10,7 +10,7 @@ from evalc.cli.report.table import columns
 from evalc.emit import yamltext
 
 if TYPE_CHECKING:
-    from evalc.compiler import Explanation, Step
+    from evalc.config.explaining import Explanation, Step
 
 
 # A block of values is one step too, and its text as long as the block.
