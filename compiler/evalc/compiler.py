@@ -131,7 +131,7 @@ def _plan_of_cells(request: Request, matrix: Matrix) -> tuple[Plan | None, list[
     """The plan of all cells, and what is wrong with any; the same in several is told once."""
     from evalc.backends import registry
     from evalc.plan import cells
-    from evalc.plan.lower import unknown_selections
+    from evalc.plan.selecting import unknown_selections
 
     found: list[tuple[str, Lowered]] = []
     of_cells = []
