@@ -154,6 +154,27 @@ def test_include_alone_makes_cells(config: Config) -> None:
         """) == {"one": {"top_p": 1}, "two": {}}  # fmt: skip
 
 
+def test_plain_values_may_get_their_keys_by_include(config: Config) -> None:
+    compiled = config.compiled(f"""
+        model: [a, b]
+        include: [{{model: a, {PARAMS}.x: 1}}, {{model: b, {PARAMS}.x: 2}}]
+        """)
+    assert compiled.warnings == ()
+    assert [job.cell for job in compiled.plan.jobs] == ["a", "b"]
+
+
+def test_a_secret_is_found_where_no_cell_has_it(config: Config) -> None:
+    token = "hf_" + "aBcD1234" * 5
+    (problem,) = config.problems(f"""
+        model: [{{name: a, env_vars.T: "lit:{token}"}}, {{name: b, env_vars.X: "lit:1"}}]
+        exclude: [{{model: a}}]
+        """)
+    assert problem.code == "secret-in-config"
+    # What a cell has is told once.
+    (problem,) = config.problems(f'include: [{{name: a, env_vars.T: "lit:{token}"}}]')
+    assert problem.code == "secret-in-config"
+
+
 def test_the_command_line_is_stronger_than_cells(config: Config) -> None:
     matrix = f"{PARAMS}.temperature: [0, 1]"
     assert config.cells(matrix, f"++{PARAMS}.limit_samples=5") == {

@@ -57,8 +57,8 @@ class Cell:
 class Matrix:
     """A config that stands for several.
 
-    ``unresolved`` and ``sources`` are of all of it, as in a :class:`Config`; ``problems`` are
-    warnings about the block ``matrix``, each cell has its own.
+    ``unresolved`` and ``sources`` are of all of it, as in a :class:`Config`; ``problems`` are those
+    that are no cell's.
     """
 
     unresolved: Mapping
@@ -122,13 +122,18 @@ def load(
 def _matrix(
     composing: Composing, merged: Mapping, schema: Callable[[str], dict[str, Any]]
 ) -> Matrix:
+    from evalc.config.checking.secrets_lint import find_secrets
     from evalc.config.matrix import KEY
     from evalc.config.matrix.composing import Cells
 
     known = {*schema(_kind(merged) or "local")["properties"], *merged.entries}
     cells = Cells(composing, merged.entries[KEY], known - _OF_ALL_CELLS)
     found = tuple(Cell(one.name, _checked(one.composed, schema)) for one in cells.composed())
-    return Matrix(merged, tuple(composing.repository.sources), found, tuple(cells.problems))
+    # The bundle quotes what no cell has, too.
+    told = {problem.location for cell in found for problem in cell.config.problems}
+    secrets = [problem for problem in find_secrets(merged) if problem.location not in told]
+    problems = (*cells.problems, *secrets)
+    return Matrix(merged, tuple(composing.repository.sources), found, problems)
 
 
 # What no cell has of its own.

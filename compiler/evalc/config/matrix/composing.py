@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from evalc.config.composing.merge import shallow
 from evalc.config.composing.overrides import Override
-from evalc.config.matrix import CELL, KEY
+from evalc.config.matrix import CELL, INCLUDE, KEY
 from evalc.config.matrix.cells import Cell, cells_of
 from evalc.config.matrix.problems import IdleMatrix
 from evalc.errors import ConfigError
-from evalc.source import Mapping, Scalar
+from evalc.source import Mapping, Scalar, Sequence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -59,7 +59,7 @@ class Cells:
                 wrong += error.problems
                 continue
             composed = self._composing.filled(_with_values(root, self._block, cell))
-            referred |= {str(path[1]) for path in composed.referred if path[0] == KEY and path[1:]}
+            referred |= {str(path[1]) for path in composed.referred if path[:1] == (KEY,) < path}
             yield ComposedCell(
                 cell.name,
                 replace(
@@ -80,11 +80,15 @@ class Cells:
         return _Given(key.source, action, setting.path, None, key, setting.value)
 
     def _idle(self, referred: set[str]) -> Iterator[Problem]:
-        """A warning for each axis that no cell is any different for."""
+        """A warning for each axis that no cell is any different for: no value of it sets anything,
+        nothing refers to it, and nothing is included by it."""
         assert isinstance(self._block, Mapping)
+        included = self._block.get(INCLUDE)
+        items = included.items if isinstance(included, Sequence) else []
+        used = {*referred, *(name for i in items if isinstance(i, Mapping) for name in i.entries)}
         for name, key in self._block.keys.items():
             values = [cell.values[name] for cell in self._cells if name in cell.values]
-            if values and name not in referred and not any(value.settings for value in values):
+            if values and name not in used and not any(value.settings for value in values):
                 yield IdleMatrix(
                     what=f"the axis '{name}' changes nothing: nothing refers to ${{matrix.{name}}}",
                     advice="its cells measure the same",
