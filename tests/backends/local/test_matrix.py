@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 CELLS = ("one", "two")
 
 
-def matrix(lab: Lab, one: str = "", **task: object) -> Bundle:
+def matrix(lab: Lab, one: str = "", *tasks: dict[str, object], **task: object) -> Bundle:
     """Two cells, whose servers are called after them, with two tasks each."""
     model = [
         {"name": "one", "deployment": lab.server(one, served_model_name="first")},
         {"name": "two", "deployment": lab.server(served_model_name="second")},
     ]
+    who = lab.command('printf %s "$MODEL_ID" >who', "beta")
     return lab.bundle(
-        lab.harness("alpha", **task),
-        lab.command('printf %s "$MODEL_ID" >who', "beta"),
+        *(tasks or (lab.harness("alpha", **task), who)),
         matrix={"model": model},
         deployment={"type": "generic"},
     )
@@ -67,3 +67,25 @@ def test_a_signal_ends_all_cells(lab: Lab) -> None:
     assert (ran.code, lab.starts()) == (143, 1), ran.said
     assert bundle.exit("one.alpha")[0] == 143
     assert not bundle.path("two.alpha", "logs", "stage.exit").exists()
+
+
+@on_the_host
+def test_run_all_alone_is_killed_in_the_second_cell_and_run_again(lab: Lab) -> None:
+    """The task that was at work goes on with its cell's server; the first cell is not begun anew."""
+    text = f"""
+        echo "$MODEL_ID" >>"{lab.shared}/begun"
+        [ "$MODEL_ID" = first ] || until [ -e "{lab.shared}/go" ]; do sleep 0.1; done
+    """
+    bundle = matrix(lab, "", lab.command(text))
+    running = bundle.start()
+    begun = lab.shared / "begun"
+    wait_for(lambda: begun.exists() and "second" in begun.read_text())
+    running.signal(signal.SIGKILL)
+    assert running.ends().code == -9
+    again = bundle.start()
+    again.says("two.alpha runs already")
+    (lab.shared / "go").touch()
+    ran = again.ends()
+    assert (ran.code, lab.starts()) == (0, 2), ran.said
+    assert begun.read_text() == "first\nsecond\n"
+    assert bundle.exit("two.alpha") == (0, "")
