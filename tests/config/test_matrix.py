@@ -9,6 +9,7 @@ import pytest
 
 from evalc.compiler import Request, compile, explain  # noqa: A004 - it is what a compiler does
 from evalc.errors import ConfigError, UsageError
+from evalc.words import literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,6 +184,15 @@ def test_the_command_line_is_stronger_than_cells(config: Config) -> None:
     }
     cells = config.cells(matrix, f"++{PARAMS}.temperature=0.5")
     assert [one["temperature"] for one in cells.values()] == [0.5, 0.5]
+    # What is changed may be there in the cells alone.
+    groups = "deployment: [vllm]\nmodel: [{name: m, deployment.hf_model_handle: o/m}]"
+    path = config.folder / "g.yaml"
+    path.write_text("defaults: [{deployment: none}, _self_]\n" + BASE + indent(groups, "  ") + "\n")
+    name = "deployment.served_model_name=named"
+    (service,) = compile(Request(path, (name,))).plan.services
+    assert service.model_id == literal("named")
+    with pytest.raises(ConfigError, match=r"no 'deployment\.served_model'"):
+        compile(Request(path, ("deployment.served_model=named",)))
     # The block itself is a part of the config like others.
     assert list(config.cells("seed: [1]", "matrix.seed=[2,3]")) == ["seed-2", "seed-3"]
     assert list(config.cells("include: [{name: a}, {name: b}]", "~matrix")) == [""]

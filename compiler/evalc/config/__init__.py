@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from evalc.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -113,10 +115,21 @@ def load(
         underlay=underlay,
         readdress=by_index,
     )
-    merged = composing.merged()
+    merged = _merged(composing)
     if "matrix" in merged.entries:
         return _matrix(composing, merged, schema)
     return _checked(composing.filled(merged), schema)
+
+
+def _merged(composing: Composing) -> Mapping:
+    try:
+        return composing.merged()
+    except ConfigError:
+        # What -o changes may be there in the cells of a matrix alone.
+        merged = composing.merged(only="matrix")
+        if "matrix" not in merged.entries:
+            raise
+        return merged
 
 
 def _matrix(

@@ -116,10 +116,12 @@ class Composing:
         self._wholes: dict[tuple[str, ...], tuple[Mapping, list[Problem]]] = {}
         self._misread: list[Problem] = []
 
-    def merged(self, given: Items[Override] = ()) -> Mapping:
+    def merged(self, given: Items[Override] = (), *, only: str = "") -> Mapping:
         """The config before its references are filled in. ``given`` are overrides that come before
-        those of the command line, and give way to them."""
-        parsed = [*given, *self._overrides]
+        those of the command line, and give way to them; of these, with ``only``, those of that
+        block at the top are applied and no others."""
+        own = (o for o in self._overrides if not only or o.key.partition(".")[0] == only)
+        parsed = [*given, *own]
         of_groups = [o for o in parsed if _names_group(o, self.repository)]
         of_values = [o for o in parsed if o not in of_groups]
         chosen = tuple(
