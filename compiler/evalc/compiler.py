@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from evalc import config as configs
-from evalc.errors import ConfigError, Problem, Source, UsageError, did_you_mean
+from evalc.errors import ConfigError, Problem, Source, UsageError
 from evalc.resources import read_schema
 from evalc.source import read_file
 
@@ -19,13 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evalc.bundle import Bundle
-    from evalc.config import Config
+    from evalc.config import Config, Matrix
+    from evalc.config.explaining import Explanation
     from evalc.config.migrating import Migrated
-    from evalc.errors import Location
     from evalc.plan import Plan
     from evalc.plan.lower import Lowered
-    from evalc.source import Node
-    from evalc.words import RuntimeEnv, Secret
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,8 @@ def compile(request: Request) -> Compiled:  # noqa: A001 - it is what a compiler
         with registry.blaming(plan.backend, "emit"):
             emission = backend.emit(plan)
     except Refused as refused:
-        key, at = plan.origin.find(refused.value) or ("", plan.origin.at())
+        places = (cell.origin.find(refused.value) for cell in plan.cells)
+        key, at = next(filter(None, places), ("", plan.origin.at()))
         raise ConfigError([CannotCarry(why=refused.why, key=key, location=at)]) from None
     bundle = build(plan, emission, _composed_text(config), _inputs(request, config))
     return Compiled(request.name, plan, bundle, warnings)
@@ -87,18 +85,34 @@ def check(request: Request) -> list[Problem]:
         return list(error.problems)
 
 
-def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
-    from evalc.plan.lower import lower
-
+def _plan(request: Request) -> tuple[Config | Matrix, Plan, tuple[Problem, ...]]:
     _check_name(request.name)
     config = _load(request)
+    if isinstance(config, configs.Matrix):
+        plan, problems = _plan_of_cells(request, config)
+    else:
+        lowered, problems = _lowered(request, config)
+        plan = lowered.plan if lowered else None
+    if plan is None or _has_error(problems):
+        raise ConfigError(dict.fromkeys(problems))
+    return config, plan, ConfigError(problems).problems
+
+
+def _lowered(
+    request: Request, config: Config, cell: str = ""
+) -> tuple[Lowered | None, list[Problem]]:
+    """What a config, or a cell of a matrix, is lowered to, and every problem of it; without a plan
+    where the config is wrong."""
+    from evalc.plan.lower import lower
+
     if _has_error(config.problems):
-        raise ConfigError([*config.problems, *_found_later(request, config)])
+        return None, [*config.problems, *_found_later(request, config, cell)]
     lowered = lower(
         config.meant,
         name=request.name,
         base=str(request.config.parent),
         selected=request.tasks,
+        cell=cell,
     )
     found = _unreadable_commands(lowered)
     if _has_error(lowered.problems):
@@ -110,17 +124,56 @@ def _plan(request: Request) -> tuple[Config, Plan, tuple[Problem, ...]]:
         found = list(causes(config.root, lowered.problems, found))
     else:
         found += _found_by_backend(lowered)
-    problems = [*config.problems, *lowered.problems, *found]
+    return lowered, [*config.problems, *lowered.problems, *found]
+
+
+def _plan_of_cells(request: Request, matrix: Matrix) -> tuple[Plan | None, list[Problem]]:
+    """The plan of all cells, and what is wrong with any; the same in several is told once."""
+    from evalc.backends import registry
+    from evalc.plan import cells
+    from evalc.plan.selecting import unknown_selections
+
+    found: list[tuple[str, Lowered]] = []
+    of_cells = []
+    for cell in matrix.cells:
+        lowered, own = _lowered(request, cell.config, cell.name)
+        of_cells.append(list(dict.fromkeys(own)))
+        if lowered:
+            found.append((cell.name, lowered))
+    problems = [*matrix.problems, *_of_any(of_cells, matrix)]
+    if len(found) == len(matrix.cells):
+        names = frozenset().union(*(lowered.selectable for _, lowered in found))
+        problems += unknown_selections(request.tasks, names)
+    problems = list(dict.fromkeys(problems))
     if _has_error(problems):
-        raise ConfigError(dict.fromkeys(problems))
-    return config, lowered.plan, ConfigError(problems).problems
+        return None, problems
+    # Of a cell none of whose tasks is picked there is nothing to run.
+    parts = [
+        cells.in_cell(lowered.plan, name) for name, lowered in found if any(lowered.plan.steps)
+    ]
+    backend = registry.get(parts[0].backend)
+    problems += cells.check(parts, getattr(backend, "job_keys", frozenset()))
+    return None if _has_error(problems) else cells.joined(parts), problems
+
+
+def _of_any(of_cells: list[list[Problem]], matrix: Matrix) -> Iterator[Problem]:
+    """The problems of all cells. What several cells have in common, and is of use in one of them,
+    is not without effect."""
+    block = matrix.unresolved.entries["matrix"].location
+    for problem in (problem for own in of_cells for problem in own):
+        at = problem.location
+        is_common = not (
+            at and at.source is block.source and block.line <= at.line <= block.end_line
+        )
+        if problem.code != "no-effect" or not is_common or all(problem in own for own in of_cells):
+            yield problem
 
 
 def _has_error(problems: Iterable[Problem]) -> bool:
     return any(problem.severity == "error" for problem in problems)
 
 
-def _found_later(request: Request, config: Config) -> list[Problem]:
+def _found_later(request: Request, config: Config, cell: str) -> list[Problem]:
     """What the later steps complain about in the parts of a wrong config that are right."""
     from evalc.config.silence import causes, has_stand_in, silenced
     from evalc.plan.lower import lower
@@ -130,7 +183,7 @@ def _found_later(request: Request, config: Config) -> list[Problem]:
     # What can't cope with a stand-in has nothing to add: the config is wrong as it is.
     with suppress(Exception):
         base = str(request.config.parent)
-        lowered = lower(root, name=request.name, base=base, selected=request.tasks)
+        lowered = lower(root, name=request.name, base=base, selected=request.tasks, cell=cell)
         found += lowered.problems
         found += _unreadable_commands(lowered)
         # What a backend says of a plan depends on how it is to be executed.
@@ -156,7 +209,7 @@ def _found_by_backend(lowered: Lowered) -> list[Problem]:
         return list(registry.get(plan.backend).check(plan))
 
 
-def _load(request: Request, source: Source | None = None) -> Config:
+def _load(request: Request, source: Source | None = None) -> Config | Matrix:
     for override in request.overrides:
         try:
             override.encode()
@@ -205,7 +258,7 @@ def _schema_for(kind: str) -> dict[str, Any]:
         raise UsageError(str(error), "mend or uninstall that package") from None
 
 
-def _composed_text(config: Config) -> str:
+def _composed_text(config: Config | Matrix) -> str:
     from evalc.emit import yamltext
 
     header = (
@@ -215,7 +268,7 @@ def _composed_text(config: Config) -> str:
     return yamltext.dump(config.unresolved.plain(), header=header)
 
 
-def _inputs(request: Request, config: Config) -> Any:
+def _inputs(request: Request, config: Config | Matrix) -> Any:
     from evalc.bundle.build import Inputs
 
     files = {
@@ -229,102 +282,15 @@ def _inputs(request: Request, config: Config) -> Any:
 # Explaining
 
 
-@dataclass(frozen=True)
-class Step:
-    """One layer's part in a value: what it said, and where.
+def explain(request: Request, key: str, cells: tuple[str, ...] = ()) -> tuple[Explanation, ...]:
+    """How the value of ``key`` (``evaluation.tasks[0].name``) came to be: see
+    :func:`evalc.config.explaining.explained`.
 
-    ``kind`` is ``file``, ``override``, ``builtin`` or ``interpolation``.
+    Works for configs that are not valid, as long as they can be composed.
     """
+    from evalc.config.explaining import explained
 
-    kind: str
-    location: Location
-    text: str
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A key's value, and how it came to be, newest first."""
-
-    key: str
-    value: Any
-    steps: tuple[Step, ...]
-
-
-def explain(request: Request, key: str) -> Explanation:
-    """How the value of ``key`` (``evaluation.tasks[0].name``) came to be.
-
-    Works for configs that are not valid, as long as they can be composed. Raises
-    :class:`~evalc.errors.UsageError` for a key that is not there.
-    """
-    from evalc.source.nodes import Mapping, Sequence, walk
-
-    config = _load(request)
-    if config.unfilled:
-        raise ConfigError(config.unfilled)
-    path = _parse_key(key)
-    node = walk(config.root, path)
-    if node is None:
-        parent = walk(config.root, path[:-1])
-        names = list(parent.entries) if isinstance(parent, Mapping) else []
-        hint = did_you_mean(str(path[-1]), names) if path else ""
-        if not hint and names:
-            hint = f"there are: {', '.join(names)}"
-        raise UsageError(f"'{key}' is not in the config", hint)
-    if isinstance(node, Mapping | Sequence) and not node.previous:
-        steps = tuple(_steps_below(node))
-    else:
-        steps = tuple(_steps(node))
-    return Explanation(key, _shown(node.plain()), steps)
-
-
-def _parse_key(key: str) -> tuple[str | int, ...]:
-    from evalc.config.composing.keys import split_key
-
-    return tuple(int(step) if step.isdigit() else step for step in split_key(key))
-
-
-def _steps(node: Node | None) -> Iterator[Step]:
-    while node is not None:
-        older = node.previous
-        # An interpolated value stands where its reference stands.
-        kind = "interpolation" if older and older.location == node.location else node.source.kind
-        yield Step(kind, node.location, _text(node))
-        node = older
-
-
-def _steps_below(node: Node) -> Iterator[Step]:
-    """For a block: the layers that it was put together from, by where its parts were written."""
-    from evalc.source.nodes import scalars
-
-    seen = set()
-    for _path, scalar in scalars(node):
-        if scalar.source.name not in seen:
-            seen.add(scalar.source.name)
-            yield Step(scalar.source.kind, scalar.location, _text(scalar))
-
-
-def _text(node: Node) -> str:
-    value = _shown(node.plain())
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _shown(value: Any) -> Any:
-    from evalc.words import Literal
-
-    if isinstance(value, tuple):
-        return "".join(
-            part.text if isinstance(part, Literal) else _reference_text(part) for part in value
-        )
-    if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    return value
-
-
-def _reference_text(part: RuntimeEnv | Secret) -> str:
-    default = "" if part.default is None else f",{part.default}"
-    return f"${{oc.env:{part.name}{default}}}"
+    return explained(_load(request), key, cells)
 
 
 # Migrating
@@ -340,10 +306,18 @@ def migrate(request: Request) -> Migrated:
 
     source = read_file(request.config)
 
-    def compose(text: str) -> Any:
-        return _load(request, Source(source.name, text, "file", source.directory)).root.plain()
+    def load(text: str) -> Config | Matrix:
+        return _load(request, Source(source.name, text, "file", source.directory))
 
-    execution = compose(source.text).get("execution") or {}
+    def compose(text: str) -> Any:
+        config = load(text)
+        if isinstance(config, configs.Matrix):
+            return {cell.name: cell.config.root.plain() for cell in config.cells}
+        return config.root.plain()
+
+    config = load(source.text)
+    first = config.cells[0].config if isinstance(config, configs.Matrix) else config
+    execution = first.root.plain().get("execution") or {}
     return migrate_text(source.text, str(execution.get("type", "local")), compose)
 
 
@@ -364,11 +338,9 @@ def schema(kind: str) -> dict[str, Any]:
 __all__ = [
     "Compiled",
     "ConfigError",
-    "Explanation",
     "Problem",
     "Request",
     "Source",
-    "Step",
     "check",
     "compile",
     "explain",

@@ -69,7 +69,7 @@ evalc_ask_queue() {
 
 # evalc_bundle FOLDER: adds a row for each of its tasks.
 evalc_bundle() {
-  local _here _name _how=local _file=run_all.sh _line _in='' _ids=() _index _id
+  local _here _name _how=local _file=run_all.sh _line _in='' _ids=() _cells=() _cell='' _index _id
   _here=$(cd -P -- "$1" && pwd) || return 0
   _name=${_here##*/}
   [ ! -f "$_here/lib/slurm.sh" ] || _how=tasks _file=submit_all.sh
@@ -77,15 +77,22 @@ evalc_bundle() {
     case $_in$_line in
       _how=*) _how=${_line#_how=} ;;
       '_tasks=(') _in=1 ;;
-      '1)') _in='' ;;
+      # Of a matrix, each cell with a task of its job.
+      '_cells=(') _in=2 ;;
+      '1)' | '2)') _in='' ;;
+      2*)
+        _line=${_line//[\' ]/ }
+        read -r _cell _id <<<"${_line#2}"
+        _ids+=("${_id%%:*}") _cells+=("$_cell")
+        ;;
       1*)
         _line=${_line#"${_line%%[! ]*}"}
-        _ids+=("${_line%%:*}")
+        _ids+=("${_line%%:*}") _cells+=('')
         ;;
     esac
   done <"$_here/$_file"
   for _index in "${!_ids[@]}"; do
-    _id=${_ids[_index]}
+    _id=${_ids[_index]} _cell=${_cells[_index]}
     _state='' _attempt='' _job='' _why=''
     evalc_exit "$_here/$_id/logs/stage.exit"
     if [ "$_how" = local ]; then evalc_local "$_here/$_id"; else evalc_slurm; fi
@@ -101,9 +108,10 @@ evalc_exit() {
   if [ -r "$1" ]; then read -r _time _code _said <"$1" || true; fi
 }
 
-# evalc_slurm: the state of task _id in the bundle _here, of which it is number _index.
+# evalc_slurm: the state of task _id in the bundle _here, of which it is number _index; _cell is whose job it is in.
 evalc_slurm() {
-  local _scripts=("$_here/$_id/sbatch_$_id.sh") _element=''
+  local _job_name=${_cell:-$_id} _element=''
+  local _scripts=("$_here/$_job_name/sbatch_$_job_name.sh")
   case $_how in
     shared)
       _scripts=("$_here/sbatch_all.sh")
@@ -114,7 +122,7 @@ evalc_slurm() {
       _element=_$_index
       evalc_journal "$_here/$_id/logs/journal"
       ;;
-    *) evalc_journal "$_here/$_id/logs/journal" ;;
+    *) evalc_journal "$_here/$_job_name/logs/journal" ;;
   esac
   if [ "$_code" = 0 ]; then
     _state=completed

@@ -59,6 +59,7 @@ FREE = {
     "execution.mounts.evaluation",
     "execution.auto_export.export_mounts",
     "execution.sbatch_extra_flags",
+    "matrix",
     "export.env_vars",
     "export.mlflow.extra_metadata",
     "export.mlflow.tags",

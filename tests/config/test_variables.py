@@ -34,8 +34,8 @@ def test_what_is_referred_to_is_no_mistake(tmp_path: Path) -> None:
     assert "results_root" not in plan.options
     # The block is the user's as a whole, and 'explain' still knows it.
     path = tmp_path / "c.yaml"
-    assert explain(Request(path), "model.spare.of[1]").value == "use"
-    assert explain(Request(path), "execution.results_root").value == "/data"
+    assert explain(Request(path), "model.spare.of[1]")[0].value == "use"
+    assert explain(Request(path), "execution.results_root")[0].value == "/data"
 
 
 @pytest.mark.parametrize(

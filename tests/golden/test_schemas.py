@@ -14,7 +14,7 @@ import pytest
 from golden.examples import compiled
 
 import evalc.compiler
-from evalc.plan import Resources, Retry, Service, Step
+from evalc.plan import Job, Resources, Retry, Service, Step
 
 if TYPE_CHECKING:
     from evalc.bundle import Bundle
@@ -23,7 +23,7 @@ KINDS = ("manifest", "plan")
 # What is left out where it says nothing: fields that most plans leave at their defaults, too.
 OPTIONAL = {"default", "gpu_hours"} | {
     field.name
-    for kind in (Service, Step, Resources, Retry)
+    for kind in (Job, Service, Step, Resources, Retry)
     for field in dataclasses.fields(kind)
     if field.metadata.get("sparse")
 }

@@ -190,7 +190,7 @@ def test_names_that_a_bundle_has_already(hosted: Config, name: str) -> None:
 
 
 def test_reserved_names_are_those_of_a_bundle(hosted: Config) -> None:
-    from evalc.plan.lower import RESERVED_IDS
+    from evalc.plan.names import RESERVED_IDS
 
     bundle = hosted.compiled(f"evaluation: {{tasks: [{{{OWN}}}]}}").bundle
     top = {path.split("/")[0].casefold() for path in bundle.files} - {"t"}

@@ -180,7 +180,8 @@ def planned_endpoint(outcome: Outcome, path: Steps, value: str) -> bool:
 
 def carried(outcome: Outcome, path: Steps, value: str) -> bool:
     """As the name of a file in the bundle."""
-    folder = outcome.step(path)["id"] if path[0] == "evaluation" else "services/model"
+    service = outcome.plan["services"][0]["name"] if path[0] != "evaluation" else ""
+    folder = f"services/{service}" if service else outcome.step(path)["id"]
     return f"{folder}/files/{value}" in outcome.bundle
 
 
@@ -358,7 +359,7 @@ FIELDS: dict[str, Field] = {
 }
 
 # The configs whose run_config.yml is completed at run time.
-FILLED = ("containers", "host", "quickstart")
+FILLED = ("containers", "host", "matrix", "quickstart")
 # What single configs carry in another way: a task with an id, and one that the catalogue does not
 # have, may be called anything that can be written, or that a folder can be called.
 NAME = setting("config", "type")
@@ -400,10 +401,14 @@ EXCEPTIONS: dict[tuple[str, Steps], Field] = {
     # This one stands for the checkpoint.
     ("host", ("deployment", "command", 3)): PROGRAM,
 }
+# It differs from the quickstart in its matrix alone.
+EXCEPTIONS |= {
+    ("matrix", path): row for (name, path), row in EXCEPTIONS.items() if name == "quickstart"
+}
 # Fields that are commands, and the files that they become.
 COMMANDS = {
-    "deployment.command": "services/model/command.sh",
-    "deployment.pre_cmd": "services/model/pre_cmd.sh",
+    "deployment.command": "services/{service}/command.sh",
+    "deployment.pre_cmd": "services/{service}/pre_cmd.sh",
     "evaluation.pre_cmd": "{id}/pre_cmd.sh",
     "evaluation.post_cmd": "{id}/post_cmd.sh",
     "evaluation.tasks.*.command": "{id}/command.sh",

@@ -58,9 +58,14 @@ def bare(path: Steps, text: str) -> str:
 
 
 def fields(config: Plain) -> Iterator[Steps]:
-    """All strings but commands, choices, and what brings another value to where it is needed."""
+    """All strings but commands, choices, and what brings another value to where it is needed. What
+    cells of a matrix set goes the same ways."""
     for path in strings(config):
-        if path[-1] not in COMMANDS | CHOICES and "${" not in at(config, path):
+        if (
+            path[0] != "matrix"
+            and path[-1] not in COMMANDS | CHOICES
+            and "${" not in at(config, path)
+        ):
             yield path
 
 

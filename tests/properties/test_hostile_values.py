@@ -446,10 +446,12 @@ def test_commands_arrive_byte_for_byte(tmp_path: Path, name: str) -> None:
                 codes = {problem.code for problem in error.problems if problem.severity == "error"}
                 seen.add("refused" if codes <= REFUSED_COMMANDS else f"wrongly: {codes}")
                 continue
-            steps = json.loads(bundle.files["plan.json"].data)["jobs"]
+            plan = json.loads(bundle.files["plan.json"].data)
             index = next((part for part in path if isinstance(part, int)), 0)
-            step = [step for job in steps for step in job["steps"]][index]
-            made = bundle.files[COMMANDS[row].replace("{id}", step["id"])].data.decode()
+            step = [step for job in plan["jobs"] for step in job["steps"]][index]
+            service = plan["services"][0]["name"] if plan["services"] else ""
+            file = COMMANDS[row].replace("{id}", step["id"]).replace("{service}", service)
+            made = bundle.files[file].data.decode()
             assert meaning
             assert made == f"#!/usr/bin/env bash\n{meaning.rstrip()}\n"
             seen.add("written")

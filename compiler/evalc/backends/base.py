@@ -57,7 +57,12 @@ class Emission:
 
 
 class Backend(Protocol):
-    """Turns plans into artifacts. Stateless; every method is pure."""
+    """Turns plans into artifacts. Stateless; every method is pure.
+
+    One that reads some options of a plan from each of its jobs (:attr:`evalc.plan.Job.options`)
+    names them in an attribute ``job_keys``, a frozenset: these may differ between the cells of a
+    matrix. Without it all jobs have the same options.
+    """
 
     name: str
     description: str
@@ -72,7 +77,10 @@ class Backend(Protocol):
         ``execution: {type: <name>}``: the file of that name holds the defaults."""
 
     def check(self, plan: Plan) -> Iterable[Problem]:
-        """What is wrong, or of no effect, in a plan for this backend."""
+        """What is wrong, or of no effect, in a plan for this backend.
+
+        Of a matrix, it is asked of the plan of each cell (:attr:`evalc.plan.Plan.cell`), whose
+        names are the config's still: the job of all its tasks has an empty id."""
 
     def emit(self, plan: Plan) -> Emission:
         """The plan as files. Raises :class:`~evalc.emit.quoting.Refused` for a value that a file

@@ -21,6 +21,7 @@ Examples:
   evalc explain cluster.yaml evaluation.tasks
   evalc explain cluster.yaml deployment.port -o deployment.port=8080
   evalc explain --config-dir configs --config-name cluster execution.type
+  evalc explain models.yaml execution.nodes --cell llama-70b
 
 \b
 Exit codes:
@@ -34,15 +35,24 @@ Exit codes:
 @click.command("explain", epilog=EPILOG)
 @config_options
 @click.argument("key")
-def explain_command(*, requests: tuple[Request, ...], key: str) -> int:
+@click.option(
+    "--cell",
+    "cells",
+    multiple=True,
+    metavar="CELL",
+    help="Only this cell of a matrix; may be repeated.",
+)
+def explain_command(*, requests: tuple[Request, ...], key: str, cells: tuple[str, ...]) -> int:
     """Tell where a value comes from.
 
     Prints the value of KEY (written a.b.c, or a.b[0].c) and everything that set it, the newest
-    first: files, overrides, built-in defaults, older names of the key, and interpolations.
+    first: files, overrides, built-in defaults, older names of the key, and interpolations. Where
+    the cells of a matrix differ, each value is told with its cells.
     """
     from evalc import compiler
 
     if len(requests) > 1:
         raise UsageError("one config is explained at a time")
-    say(history.as_text(compiler.explain(requests[0], key)))
+    found = compiler.explain(requests[0], key, cells)
+    say("\n\n".join(history.as_text(explanation) for explanation in found))
     return 0

@@ -104,7 +104,7 @@ task_option = click.option(
     "tasks",
     multiple=True,
     metavar="TASK",
-    help="Only this task; may be repeated.",
+    help="Only this task, or this cell of a matrix; may be repeated.",
 )
 
 override_option = click.option(

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from evalc.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from evalc.config.composing.compose import Composed, Composing
     from evalc.config.composing.repository import Added
     from evalc.errors import Problem, Source
     from evalc.source import Mapping
@@ -44,6 +47,28 @@ class Config:
         return without(self.root, self.variables)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One of the configs that a config with a ``matrix`` stands for."""
+
+    name: str
+    config: Config
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A config that stands for several.
+
+    ``unresolved`` and ``sources`` are of all of it, as in a :class:`Config`; ``problems`` are those
+    that are no cell's.
+    """
+
+    unresolved: Mapping
+    sources: tuple[Source, ...]
+    cells: tuple[Cell, ...]
+    problems: tuple[Problem, ...]
+
+
 def _kind(root: Mapping) -> str:
     from evalc.source import Scalar
     from evalc.source.nodes import scalar_text, walk
@@ -59,23 +84,18 @@ def load(
     config_dirs: Sequence[FilePath],
     schema: Callable[[str], dict[str, Any]],
     added: Added,
-) -> Config:
-    """Compose, normalise and validate the config of ``primary``.
+) -> Config | Matrix:
+    """Compose, normalise and validate the config of ``primary``, or its cells.
 
     ``schema`` gives the schema for a value of ``execution.type``, ``added`` the folders of config
     groups that other packages bring, each with the name to show for it. Raises
     :class:`~evalc.errors.ConfigError` when the config can't be composed at all; what validation
     finds is in the result.
     """
-    from evalc.config.checking.problems import MissingValue
     from evalc.config.checking.schema import is_command
-    from evalc.config.checking.secrets_lint import find_secrets
-    from evalc.config.checking.unused import find_unused
-    from evalc.config.checking.validate import validate
-    from evalc.config.composing.compose import compose
-    from evalc.config.composing.problems import MissingReference
+    from evalc.config.composing.compose import Composing
     from evalc.config.named_tasks import by_index
-    from evalc.config.normalise import normalise, with_defaults
+    from evalc.config.normalise import with_defaults
 
     kinds = ["local"]
 
@@ -85,7 +105,7 @@ def load(
         kinds[0] = _kind(whole) or kinds[0]
         return whole
 
-    composed = compose(
+    composing = Composing(
         primary,
         config_dirs=config_dirs,
         overrides=overrides,
@@ -95,6 +115,52 @@ def load(
         underlay=underlay,
         readdress=by_index,
     )
+    merged = _merged(composing)
+    if "matrix" in merged.entries:
+        return _matrix(composing, merged, schema)
+    return _checked(composing.filled(merged), schema)
+
+
+def _merged(composing: Composing) -> Mapping:
+    try:
+        return composing.merged()
+    except ConfigError:
+        # What -o changes may be there in the cells of a matrix alone.
+        merged = composing.merged(only="matrix")
+        if "matrix" not in merged.entries:
+            raise
+        return merged
+
+
+def _matrix(
+    composing: Composing, merged: Mapping, schema: Callable[[str], dict[str, Any]]
+) -> Matrix:
+    from evalc.config.checking.secrets_lint import find_secrets
+    from evalc.config.matrix import KEY
+    from evalc.config.matrix.composing import Cells
+
+    known = {*schema(_kind(merged) or "local")["properties"], *merged.entries}
+    cells = Cells(composing, merged.entries[KEY], known - _OF_ALL_CELLS)
+    found = tuple(Cell(one.name, _checked(one.composed, schema)) for one in cells.composed())
+    # The bundle quotes what no cell has, too.
+    told = {problem.location for cell in found for problem in cell.config.problems}
+    secrets = [problem for problem in find_secrets(merged) if problem.location not in told]
+    problems = (*cells.problems, *secrets)
+    return Matrix(merged, tuple(composing.repository.sources), found, problems)
+
+
+# What no cell has of its own.
+_OF_ALL_CELLS = frozenset(("defaults", "matrix", "name"))
+
+
+def _checked(composed: Composed, schema: Callable[[str], dict[str, Any]]) -> Config:
+    from evalc.config.checking.problems import MissingValue
+    from evalc.config.checking.secrets_lint import find_secrets
+    from evalc.config.checking.unused import find_unused
+    from evalc.config.checking.validate import validate
+    from evalc.config.composing.problems import MissingReference
+    from evalc.config.normalise import normalise
+
     filled = composed.root
     if composed.problems:
         from evalc.config.silence import of_known_types

@@ -88,6 +88,7 @@ class TaskResult:
     container's, ``image_digest`` its ``sha256:…`` where the name has one. ``reason`` says why it is
     not finished. ``notices`` are what could not be read or is not as it should be, a line each.
     ``samples`` are files with a line for each question, by what the harness calls the task.
+    ``cell`` is that of the run's matrix, which begins the id; empty without one.
     """
 
     id: str
@@ -105,6 +106,7 @@ class TaskResult:
     scores: tuple[Score, ...] = ()
     samples: Mapping[str, Path] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    cell: str = ""
 
     @property
     def counts(self) -> bool:
@@ -124,7 +126,8 @@ class RunResult:
     ``id`` is the invocation's, or one made from the bundle and the folder where nobody submitted
     it. ``bundle_digest`` is the SHA-256 of its ``manifest.json``, empty where there is none.
     ``spent`` are the attempts that its folder tells of, by job; ``gpus`` how many GPUs each job
-    holds, where the plan says that. ``notices`` are about the run as a whole.
+    holds, where the plan says that. ``notices`` are about the run as a whole. ``cells`` has the
+    cell of each job, where there is a matrix; ``cell`` is set where this is one cell of a run.
     """
 
     id: str
@@ -137,6 +140,8 @@ class RunResult:
     spent: Mapping[str, tuple[Spent, ...]] = field(default_factory=dict)
     gpus: Mapping[str, int | None] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    cells: Mapping[str, str] = field(default_factory=dict)
+    cell: str = ""
 
     @property
     def model(self) -> str:

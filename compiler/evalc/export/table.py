@@ -131,8 +131,9 @@ def tabulate(
 
 
 def _titles(runs: Sequence[RunResult]) -> tuple[str, ...]:
-    """The model of each run, with the run's id where several have the same."""
-    models = [run.model or run.name for run in runs]
+    """The model of each run, or its cell of a matrix, with the run's id where several have the
+    same."""
+    models = [run.cell or run.model or run.name for run in runs]
     counts = Counter(models)
     titles = [
         model if counts[model] == 1 else f"{model} ({run.id})"

@@ -171,13 +171,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a backend schedules: its services, and the steps that use them."""
+    """What a backend schedules: its services, and the steps that use them.
+
+    ``cell`` is the name of the cell of the config's ``matrix`` that it is of, and begins the ids of
+    its steps and the names of its services; empty without a matrix. ``options`` are those of the
+    plan's that are not the same for all jobs; None where all are.
+    """
 
     id: str
     steps: tuple[Step, ...]
     services: tuple[Service, ...] = ()
     resources: Resources = Resources()
     retry: Retry = Retry()
+    cell: str = field(default="", metadata=SPARSE)
+    options: Mapping[str, Any] | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,10 @@ class Plan:
     ``options`` are the validated keys of ``execution`` that only this backend understands.
     ``origin`` finds where a value was written, for a backend that must refuse one; it is not part
     of the plan's meaning.
+
+    The plan of a ``matrix`` is made of the plans of its cells, which ``parts`` are: each has the
+    jobs of its ``cell`` alone, with all options that hold for them. The ``options`` of the whole
+    are what all cells have in common.
     """
 
     name: str
@@ -195,6 +206,13 @@ class Plan:
     jobs: tuple[Job, ...]
     options: Mapping[str, Any]
     origin: Origin = field(repr=False, compare=False)
+    cell: str = ""
+    parts: tuple[Plan, ...] = field(default=(), repr=False)
+
+    @property
+    def cells(self) -> tuple[Plan, ...]:
+        """The plans of the cells; without a matrix, the plan itself is all there is."""
+        return self.parts or (self,)
 
     @property
     def steps(self) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalc.source import Mapping, Scalar, Sequence
 from evalc.source.nodes import scalar_text, scalars, show_path, users_location, walk
@@ -16,14 +16,27 @@ if TYPE_CHECKING:
 
 
 class Origin:
-    """The config that a plan was made of, for pointing at places in it."""
+    """The config that a plan was made of, for pointing at places in it.
 
-    def __init__(self, root: Mapping) -> None:
+    ``cell`` is that of its matrix, which begins the ids of its steps; empty without one.
+    """
+
+    def __init__(self, root: Mapping, cell: str = "") -> None:
         self._root = root
+        self._prefix = f"{cell}." if cell else ""
+
+    def of_cell(self, cell: str) -> Origin:
+        """The same for a plan whose steps' ids begin with the name of a cell."""
+        return Origin(self._root, cell)
 
     def at(self, *path: str | int) -> Location:
         """Where the key at ``path`` stands, or the nearest one above it that the user can edit."""
         return users_location(self._root, path)
+
+    def value(self, *path: str | int) -> Any:
+        """The value at ``path`` as plain data; None where there is none."""
+        node = walk(self._root, path)
+        return None if node is None else node.plain()
 
     def given(self, *path: str | int) -> bool:
         """Whether there is a value at ``path`` that is neither null nor empty."""
@@ -40,7 +53,7 @@ class Origin:
         tasks = walk(self._root, ("evaluation", "tasks"))
         for index, task in enumerate(tasks.items if isinstance(tasks, Sequence) else ()):
             name = walk(task, ("id",)) or walk(task, ("name",))
-            if isinstance(name, Scalar) and scalar_text(name) == step_id:
+            if isinstance(name, Scalar) and f"{self._prefix}{scalar_text(name)}" == step_id:
                 return ("evaluation", "tasks", index)
         return ("evaluation", "tasks")
 

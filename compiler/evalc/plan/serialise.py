@@ -44,9 +44,17 @@ def _job_text(job: Job) -> str:
         f'   "services": {_line([service.name for service in job.services])},\n'
         f'   "resources": {_line(job.resources)},\n'
         f'   "retry": {_line(job.retry)},\n'
+        f"{_of_matrix(job)}"
         f'   "steps": [\n{steps}\n   ]\n'
         "  }"
     )
+
+
+def _of_matrix(job: Job) -> str:
+    if not job.cell:
+        return ""
+    own = f'   "options": {_line(job.options)},\n' if job.options else ""
+    return f'   "cell": {_line(job.cell)},\n{own}'
 
 
 def _fields_text(value: Step | Service, indent: str) -> str:

@@ -194,3 +194,14 @@ def test_reading() -> None:
 def test_an_answer_that_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"^(run|bash|$)"):
         read_all(text, [["a"]])
+
+
+def test_the_servers_of_a_cell_are_not_those_of_another() -> None:
+    """One cell is at work, and the other waits for its turn, not for that one's server."""
+    steps = {f"{cell}.{task}": FRESH for cell in ("one", "two") for task in ("a", "b")}
+    run = replace(WORKING, servers=("one.model",), steps=steps)
+    first = judge(Job("one", ("one.a", "one.b")), run)
+    assert (first.state, first.reason) == (State.RUNNING, "waits for its servers (one.model)")
+    second = judge(Job("two", ("two.a", "two.b")), run)
+    assert second.state is State.PENDING
+    assert "waits for its turn" in second.reason

@@ -22,6 +22,17 @@ class LeptonBackend:
     name = "lepton"
     description = "a job for each task and endpoints for the model, as JSON, on DGX Cloud Lepton"
 
+    # What differs between jobs and endpoints in their JSON alone.
+    job_keys = frozenset(
+        (
+            "deployment_name",
+            "endpoint_readiness_timeout",
+            "evaluation_tasks",
+            "lepton_config",
+            "lepton_platform",
+        )
+    )
+
     def execution_schema(self) -> Mapping[str, Any]:
         return read_schema("execution.lepton")
 

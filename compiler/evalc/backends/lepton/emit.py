@@ -16,7 +16,7 @@ from evalc.plan.model import words_of
 from evalc.plan.names import ENDPOINT_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from evalc.backends.lepton.specs import EndpointObject, JobObject
     from evalc.plan import Plan
@@ -37,7 +37,6 @@ class _Emitter:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.objects = Objects(plan)
-        self.options = self.objects.options
         self.words = scripts.OpenWords(plan)
         bodies = [job.body for job in self.objects.jobs]
         bodies += [endpoint.body for endpoint in self.objects.endpoints]
@@ -74,7 +73,6 @@ class _Emitter:
     # The whole
 
     def _index(self, digest: str) -> Artifact:
-        folder = self.options.tasks.results
         index = {
             "schema_version": _SCHEMA_VERSION,
             "digest": digest,
@@ -95,9 +93,9 @@ class _Emitter:
                     "name": names.of_invocation(job.name),
                     "folder": job.step.id,
                     "digest": job.script.digest,
-                    "results": names.results(folder, job.step.id) if folder else "",
-                    "timeout": self.options.tasks.timeout,
-                    "ttl": self.options.tasks.ttl,
+                    "results": _results(job),
+                    "timeout": job.options.tasks.timeout,
+                    "ttl": job.options.tasks.ttl,
                     **self._talks_to(job),
                 }
                 for job in self.objects.jobs
@@ -108,7 +106,7 @@ class _Emitter:
     def _talks_to(self, job: JobObject) -> dict[str, Any]:
         if job.endpoint:
             return {"endpoint": names.of_invocation(job.endpoint.name)}
-        return {"deployment": self.options.deployment} if self._runs_already(job) else {}
+        return {"deployment": job.options.deployment} if self._runs_already(job) else {}
 
     def _runs_already(self, job: JobObject) -> bool:
         """Whether a job talks to an endpoint whose URL is looked up."""
@@ -121,7 +119,7 @@ class _Emitter:
             if job.endpoint:
                 target = job.endpoint.name
             elif self._runs_already(job):
-                target = f"running:{self.options.deployment}"
+                target = f"running:{job.options.deployment}"
             tasks.append(f"{job.step.id} {job.name} {target}")
         text = (
             shell_environment()
@@ -173,19 +171,18 @@ class _Emitter:
                         "name": job.name,
                         "path": f"{job.step.id}/logs/job.spec.json",
                         "whole": f"{job.step.id}/logs/job.json",
+                        "ttl": job.options.tasks.ttl,
+                        "visibility": job.options.tasks.visibility,
                     }
                     for job in jobs
                 ],
                 marked=bool(endpoints) or any(map(self._runs_already, jobs)),
-                ttl=self.options.tasks.ttl,
-                visibility=self.options.tasks.visibility,
                 tokens=sorted(tokens),
                 services=self.plan.services,
-                shared=self.options.shared,
-                deployment=self.options.deployment,
-                steps=list(self.plan.steps),
-                timeout=self.options.tasks.timeout,
-                results=self.options.tasks.results,
+                shared=jobs[0].options.shared,
+                deployments=_each(job.options.deployment for job in jobs),
+                steps=[(job.step, job.options.tasks.timeout) for job in jobs],
+                results=_each(job.options.tasks.results for job in jobs),
                 show_path=_shown,
                 show=quoting.show,
             )
@@ -196,6 +193,16 @@ class _Emitter:
 def _shown(value: str | Word) -> str:
     """A text that may be known at submit time only, for people."""
     return value if isinstance(value, str) else quoting.show(value)
+
+
+def _results(job: JobObject) -> Any:
+    folder = job.options.tasks.results
+    return names.results(folder, job.step.id) if folder else ""
+
+
+def _each(values: Iterable[Any]) -> list[Any]:
+    """Those that are given, each once."""
+    return list(dict.fromkeys(value for value in values if value))
 
 
 def _json(path: str, value: Any) -> Artifact:

@@ -49,13 +49,14 @@ class EndpointObject:
 @dataclass(frozen=True, slots=True)
 class JobObject:
     """The job of a task. ``name`` is without the invocation's id; ``endpoint`` is what it talks to,
-    where the bundle has that."""
+    where the bundle has that. ``options`` are those of its cell, where there is a matrix."""
 
     name: str
     step: Step
     body: Json
     script: TaskScript
     endpoint: EndpointObject | None
+    options: Options
 
     @property
     def spec(self) -> Json:
@@ -68,14 +69,18 @@ class Objects:
     """All jobs of a plan, and all endpoints."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.options = Options.of(plan.options)
         self.endpoints: list[EndpointObject] = []
         self.jobs: list[JobObject] = []
         self._taken: set[str] = set()
+        for cell in plan.cells:
+            self._make(cell)
+
+    def _make(self, plan: Plan) -> None:
+        self.plan = plan
+        self.options = Options.of(plan.options)
         shared = None
         if self.options.shared and plan.services:
-            shared = self._endpoint(plan.services[0], "")
+            shared = self._endpoint(plan.services[0], plan.cell)
         for job in plan.jobs:
             for step in job.steps:
                 own = shared
@@ -173,7 +178,8 @@ class Objects:
             "name": names.of_invocation(name),
             "visibility": options.visibility,
         }
-        return JobObject(name, step, {"metadata": pruned(metadata), "spec": spec}, script, endpoint)
+        body = {"metadata": pruned(metadata), "spec": spec}
+        return JobObject(name, step, body, script, endpoint, self.options)
 
     def _name(self, start: str, digest: str) -> str:
         made = names.name(start[: names.MAX_SLUG].rstrip("-"), digest, self._taken)

@@ -24,6 +24,9 @@ class LocalBackend:
     name = "local"
     description = "run_all.sh and a run.sh for each task, with docker, podman or no container"
 
+    # What differs between jobs in their scripts alone.
+    job_keys = frozenset(("docker_args", "endpoint_readiness_timeout", "mounts", "shm_size"))
+
     def execution_schema(self) -> Mapping[str, Any]:
         return read_schema("execution.local")
 

@@ -28,7 +28,9 @@ def check(plan: Plan) -> Iterator[Problem]:
     else:
         yield from checks.images(plan)
         yield from _arguments(plan, options)
-    if options.jobs > 1 and any(job.services for job in plan.jobs) and len(plan.jobs) > 1:
+    # A cell of a matrix is not alone; the job of all its tasks has no id yet.
+    several = len(plan.jobs) > 1 or (plan.cell and any(job.id for job in plan.jobs))
+    if options.jobs > 1 and any(job.services for job in plan.jobs) and several:
         yield Contradiction(
             what="tasks that run side by side can't each start a server on the same port",
             advice="use 'sharing: shared', or 'mode: sequential'",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from evalc.words import Word
 
 _LIBRARY = ("common.sh", "inside.sh", "local.sh", "serve.sh", "step.sh", "work.sh")
+# Of a matrix, whose cells have servers of their own.
+_IN_TURN = "cells.sh"
 # What run.sh sets itself.
 _PROVIDED = frozenset(("RESULTS_DIR",))
 
@@ -32,7 +34,9 @@ def emit(plan: Plan) -> Emission:
     return _Emitter(plan).emission()
 
 
-class _Emitter:
+class _Cell:
+    """What is of one cell of a matrix: its tasks and servers. Without one, those of the plan."""
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.options = Options.of(plan.options)
@@ -40,25 +44,16 @@ class _Emitter:
         self.run_template = self.shell.get_template("local/run.sh.j2")
         self.words = scripts.OpenWords(plan)
 
-    def emission(self) -> Emission:
-        services = [list(self._service(service)) for service in self.plan.services]
-        served = hashlib.sha256(b"".join(file.data for files in services for file in files))
-        artifacts = [
-            *scripts.library(_LIBRARY),
-            *(file for files in services for file in files),
-            *(
-                file
-                for job in self.plan.jobs
-                for step in job.steps
-                for file in self._task(step, job, served.digest())
-            ),
-            *self._run_all(),
-        ]
-        needs = self._needs()
-        artifacts.append(self._readme(needs))
-        return Emission(tuple(artifacts), needs, "bash run_all.sh")
+    def servers(self) -> list[Artifact]:
+        """The files of its servers."""
+        return [file for service in self.plan.services for file in self._service(service)]
 
-    # Tasks
+    def tasks(self, servers: Iterable[Artifact]) -> Iterator[Artifact]:
+        """The files of its tasks."""
+        served = hashlib.sha256(b"".join(file.data for file in servers)).digest()
+        for job in self.plan.jobs:
+            for step in job.steps:
+                yield from self._task(step, job, served)
 
     def _task(self, step: Step, job: Job, served: bytes) -> Iterator[Artifact]:
         run_config, fill = scripts.run_config(step)
@@ -84,12 +79,10 @@ class _Emitter:
             defaults=inputs.defaults,
             fill=fill,
             commands=commands,
-            paths=self._paths([step], job.services),
+            paths=_keyed(self.paths([step], job.services)),
         )
         yield Artifact(f"{step.id}/run.sh", text.encode(), executable=True)
         yield from files
-
-    # Services
 
     def _service(self, service: Service) -> Iterator[Artifact]:
         text = self.shell.get_template("local/service.sh.j2").render(
@@ -101,56 +94,98 @@ class _Emitter:
         yield Artifact(f"services/{service.name}.sh", text.encode())
         yield from scripts.service_scripts(service, direct=is_direct(service))
 
-    # The whole
+    def paths(self, steps: Iterable[Step], services: Iterable[Service]) -> Iterator[paths.Relative]:
+        """The relative paths that these read."""
+        yield from paths.of_services(self.plan, services)
+        for step in steps:
+            yield from paths.of_step(self.plan, step, in_container=self.options.engine != "none")
+
+    @property
+    def shares(self) -> bool:
+        """Whether one server serves several tasks, so that run_all.sh starts it."""
+        jobs = self.plan.jobs
+        if self.plan.cell:
+            return any(job.services and job.id == self.plan.cell for job in jobs)
+        return any(job.services and len(job.steps) > 1 for job in jobs) or (
+            len(jobs) == 1 and bool(jobs[0].services)
+        )
+
+    def open_words(self) -> list[Word]:
+        """Words of its servers, and those of the engine's arguments."""
+        return [*(self.words.services if self.shares else ()), *self.options.docker_args]
+
+
+class _Emitter:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.cells = [_Cell(cell) for cell in plan.cells]
+        # Those that every cell has in common are read here alone.
+        self.options = self.cells[0].options
+        self.shell = shell_environment()
+        self.shared = any(cell.shares for cell in self.cells)
+
+    def emission(self) -> Emission:
+        servers = [cell.servers() for cell in self.cells]
+        artifacts = [
+            *scripts.library(_LIBRARY if not self._in_turn() else sorted((*_LIBRARY, _IN_TURN))),
+            *(file for files in servers for file in files),
+            *(
+                file
+                for cell, files in zip(self.cells, servers, strict=True)
+                for file in cell.tasks(files)
+            ),
+            *self._run_all(),
+        ]
+        needs = self._needs()
+        artifacts.append(self._readme(needs))
+        return Emission(tuple(artifacts), needs, "bash run_all.sh")
+
+    def _in_turn(self) -> bool:
+        """Whether run_all.sh starts the servers of one cell after the other."""
+        return self.shared and bool(self.plan.parts)
 
     def _run_all(self) -> Iterator[Artifact]:
-        shared = [s.name for s in self.plan.services] if self._shares() else []
-        words = self.words.services if shared else []
-        every = _inputs(
-            [
-                *words,
-                *(w for words in self.words.steps.values() for w in words),
-                *self.options.docker_args,
-            ]
-        )
-        own = _inputs([*words, *self.options.docker_args])
+        own = [word for cell in self.cells for word in cell.open_words()]
+        of_tasks = [w for cell in self.cells for ws in cell.words.steps.values() for w in ws]
+        services = [service.name for service in self.plan.services] if self.shared else []
         text = self.shell.get_template("local/run_all.sh.j2").render(
             plan=self.plan,
             count=sum(1 for _ in self.plan.steps),
             version=__version__,
             engine=self.options.engine,
             jobs=self.options.jobs,
-            services=shared,
-            one_by_one=bool(self.plan.services) and not shared,
-            needs=every.required,
-            defaults=own.defaults,
-            paths=self._paths(self.plan.steps, self.plan.services),
+            services=services,
+            in_turn=[
+                (
+                    cell.plan.cell,
+                    [s.name for s in cell.plan.services],
+                    [s.id for s in cell.plan.steps],
+                )
+                for cell in self.cells
+            ]
+            if self._in_turn()
+            else [],
+            one_by_one=bool(self.plan.services) and not services,
+            needs=_inputs([*own, *of_tasks]).required,
+            defaults=_inputs(own).defaults,
+            paths=self._paths(),
         )
         yield Artifact("run_all.sh", text.encode(), executable=True)
         sequential = self.shell.get_template("local/run_all.sequential.sh.j2")
         text = sequential.render(plan=self.plan, version=__version__)
         yield Artifact("run_all.sequential.sh", text.encode(), executable=True)
 
-    def _paths(self, steps: Iterable[Step], services: Iterable[Service]) -> list[tuple[str, Word]]:
-        """The relative paths that these read, each with its key."""
-        found = list(paths.of_services(self.plan, services))
-        for step in steps:
-            found += paths.of_step(self.plan, step, in_container=self.options.engine != "none")
-        return [(show_path(key), path) for key, path in dict.fromkeys(found)]
-
-    def _shares(self) -> bool:
-        """Whether one server serves several tasks, so that run_all.sh starts it."""
-        return any(job.services and len(job.steps) > 1 for job in self.plan.jobs) or (
-            len(self.plan.jobs) == 1 and bool(self.plan.jobs[0].services)
-        )
+    def _paths(self) -> list[tuple[str, Word]]:
+        found = [cell.paths(cell.plan.steps, cell.plan.services) for cell in self.cells]
+        return _keyed(path for paths_ in found for path in paths_)
 
     def _needs(self) -> Needs:
-        inputs = _inputs([*self.words.all(), *self.options.docker_args])
+        words = [w for cell in self.cells for w in (*cell.words.all(), *cell.options.docker_args)]
         engine = self.options.engine
         tools = ["bash"]
         tools += [engine] if engine != "none" else []
         tools += ["curl"] if self.plan.services else []
-        return scripts.needs(self.plan, inputs, engine=engine, tools=tools)
+        return scripts.needs(self.plan, _inputs(words), engine=engine, tools=tools)
 
     def _readme(self, needs: Needs) -> Artifact:
         text = (
@@ -162,15 +197,18 @@ class _Emitter:
                 services=self.plan.services,
                 needs=needs,
                 options=self.options,
-                shared=self._shares(),
+                shared=self.shared,
                 version=__version__,
                 show=quoting.show,
-                relative=sorted(
-                    {key for key, _ in self._paths(self.plan.steps, self.plan.services)}
-                ),
+                relative=sorted({key for key, _ in self._paths()}),
             )
         )
         return Artifact("README.md", text.encode())
+
+
+def _keyed(found: Iterable[paths.Relative]) -> list[tuple[str, Word]]:
+    """Each path once, with its key."""
+    return [(show_path(key), path) for key, path in dict.fromkeys(found)]
 
 
 def _inputs(words: Iterable[Word]) -> scripts.Inputs:

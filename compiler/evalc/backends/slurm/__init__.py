@@ -22,6 +22,32 @@ class SlurmBackend:
     name = "slurm"
     description = "an sbatch script for each job, with pyxis, apptainer or no container"
 
+    # What differs between jobs in their scripts alone.
+    job_keys = frozenset(
+        (
+            "account",
+            "comment",
+            "cpus_per_task",
+            "deployment",
+            "endpoint_readiness_timeout",
+            "evaluation_gpu_visible",
+            "gpus_per_node",
+            "gres",
+            "max_walltime",
+            "memory",
+            "mounts",
+            "nodes",
+            "ntasks_per_node",
+            "num_instances",
+            "parallelism",
+            "partition",
+            "proxy",
+            "qos",
+            "sbatch_extra_flags",
+            "walltime",
+        )
+    )
+
     def execution_schema(self) -> Mapping[str, Any]:
         return read_schema("execution.slurm")
 

@@ -373,7 +373,13 @@ class _Check:
     def arrays(self) -> Iterator[Problem]:
         options = self.options
         shared = any(len(job.steps) > 1 for job in self.plan.jobs)
-        if options.array and self.plan.services:
+        if options.array and self.plan.cell:
+            yield Contradiction(
+                what="all jobs of an array ask for the same, and the cells of a matrix may not",
+                advice="leave it out",
+                location=self.at("array"),
+            )
+        elif options.array and self.plan.services:
             yield Contradiction(
                 what="a job array is for tasks that need no server of their own",
                 advice="leave it out, or evaluate an endpoint under 'target'",

@@ -87,6 +87,8 @@ def serve(service: Service, options: Options) -> list[CommandLines]:
     names = [*_names(variables, service.env), "ALL_NODE_IPS", "MASTER_IP", "NODES_PER_INSTANCE"]
     image = _container(service.image, options, names, gpus=bool(service.gpus))
     seen: CommandLines = [["evalc_mount", *mounts], *_mounted(service.mounts)]
+    if not mounts and not service.mounts:
+        seen = [[Raw("_mounts=")]]
     return [*export(variables, service.env), seen, [*run, *image, *command]]
 
 

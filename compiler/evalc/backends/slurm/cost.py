@@ -62,11 +62,18 @@ def hours_text(seconds: int) -> str:
 
 
 def reckoning(jobs: Sequence[Job]) -> str:
-    """How the worst case comes about, for people; all jobs of a plan ask for the same."""
-    job = jobs[0]
+    """How the worst case comes about, for people; jobs that ask for the same are counted."""
+    alike: dict[str, int] = {}
+    for job in jobs:
+        asked = _asked(job)
+        alike[asked] = alike.get(asked, 0) + 1
+    counted = [f"{n} job{'s' if n != 1 else ''} x {asked}" for asked, n in alike.items()]
+    return f"{', '.join(counted)} (all attempts together)"
+
+
+def _asked(job: Job) -> str:
     longest = seconds(job)
-    count = f"{len(jobs)} job{'s' if len(jobs) != 1 else ''}"
     nodes = f"{job.resources.nodes} node{'s' if job.resources.nodes != 1 else ''}"
     gpus = f"{job.resources.gpus_per_node or 0} GPUs"
     time = "no limit of time" if longest is None else hours_text(longest)
-    return f"{count} x {nodes} x {gpus} x {time} (all attempts together)"
+    return f"{nodes} x {gpus} x {time}"

@@ -18,10 +18,11 @@ from evalc.emit.environment import markdown_environment, shell_environment
 from evalc.plan.auxiliary import url_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from evalc.emit.commands import CommandLines
     from evalc.plan import Job, Plan, Service, Step
+    from evalc.words import Word
 
 _LIBRARY = (
     "common.sh",
@@ -36,6 +37,8 @@ _LIBRARY = (
     "turn.sh",
     "work.sh",
 )
+# Of a matrix whose tasks share a job by cells.
+_OF_CELLS = "submit_cells.sh"
 _ALL = "sbatch_all.sh"
 _ARRAY = "sbatch_array.sh"
 _STRATEGY = {
@@ -57,7 +60,9 @@ def emit(plan: Plan) -> Emission:
     return _Emitter(plan).emission()
 
 
-class _Emitter:
+class _Cell:
+    """What is of one cell of a matrix: its jobs and servers. Without one, all of the plan's."""
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.options = Options.of(plan.options)
@@ -66,32 +71,20 @@ class _Emitter:
         self.ports = proxy_ports(plan, self.options)
         self.words = scripts.OpenWords(plan)
         self.words.services += [self.options.proxy.image] if self.ports else []
-        # All jobs have the same servers.
+        # All its jobs have the same servers.
         self.services = [self._service(service) for service in plan.services]
-        self.shared = len(plan.jobs) == 1 and plan.jobs[0].id == plan.name
+        self.shared = len(plan.jobs) == 1 and plan.jobs[0].id == (plan.cell or plan.name)
         self.digests: dict[str, str] = {}
 
-    def emission(self) -> Emission:
+    def artifacts(self) -> Iterator[Artifact]:
+        """The files of its servers, and of its jobs."""
         served = [file for service in self.plan.services for file in self._service_files(service)]
         known = hashlib.sha256(repr(self.services).encode())
         for file in served:
             known.update(file.data)
-        artifacts = [*scripts.library(_LIBRARY), *served]
-        if self.options.setup.strip():
-            artifacts.append(scripts.script("setup.sh", self.options.setup))
+        yield from served
         for job in self.plan.jobs:
-            artifacts += self._job(job, known.digest())
-        if self.options.array:
-            artifacts.append(self._array())
-        artifacts.append(self._submit_all())
-        needs = self._needs()
-        artifacts.append(self._readme(needs))
-        return Emission(
-            tuple(artifacts),
-            needs,
-            "bash submit_all.sh",
-            gpu_hours={job.id: cost.gpu_hours(job) for job in self.plan.jobs},
-        )
+            yield from self._job(job, known.digest())
 
     # Jobs
 
@@ -101,20 +94,23 @@ class _Emitter:
             files, text = self._task(step, served)
             evaluations.append(text)
             yield from files
-        script = _ALL if self.shared else f"sbatch_{job.id}.sh"
+        # The job of all there is stands at the top; that of all tasks of a cell has a folder.
+        at_top = self.shared and not self.plan.cell
+        script = _ALL if at_top else f"sbatch_{job.id}.sh"
         if self.shared:
             for step, text in zip(job.steps, evaluations, strict=True):
                 yield self._task_file(step, text, script)
-        inputs = self._inputs(job.steps)
+        inputs = self.inputs(job.steps)
         step = job.steps[0]
         text = self._render(
             "sbatch.sh.j2",
             id=job.id,
             title=f"{len(job.steps)} tasks in one job" if self.shared else scripts.title(step),
             directives=directives(self.plan, job, self.options),
+            at_top=at_top,
             shared=self.shared,
             script=script,
-            lib="lib" if self.shared else "../lib",
+            lib="lib" if at_top else "../lib",
             lost=f"submit this from the folder that it is in: sbatch {script}",
             parallelism=self.options.parallelism,
             tasks=[f"{step.id}:{self.digests[step.id]}" for step in job.steps],
@@ -132,7 +128,7 @@ class _Emitter:
             ],
             evaluation="" if self.shared else evaluations[0].rstrip("\n"),
         )
-        path = script if self.shared else f"{job.id}/{script}"
+        path = script if at_top else f"{job.id}/{script}"
         yield Artifact(path, text.encode(), executable=True)
 
     def _chain(self, job: Job) -> dict[str, Any]:
@@ -200,32 +196,90 @@ class _Emitter:
                 f"{folder}/worker.sh", scripts.as_shell(service.worker_command).text
             )
 
-    # The whole
+    def inputs(self, steps: tuple[Step, ...]) -> scripts.Inputs:
+        """What some of its tasks, with their servers, read of the environment."""
+        return scripts.Inputs(self.open_words(steps), self.provided)
+
+    def open_words(self, steps: Iterable[Step]) -> list[Word]:
+        """The same as words."""
+        of_steps = [word for step in steps for word in self.words.steps[step.id]]
+        return [*of_steps, *self.words.services]
+
+    def _render(self, template: str, **values: Any) -> str:
+        return _render(self.plan, template, **values)
+
+
+class _Emitter:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.cells = [_Cell(cell) for cell in plan.cells]
+        # Those that every cell has in common are read here alone.
+        self.options = self.cells[0].options
+        self.shared = self.cells[0].shared
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """By their ids, the digests of all tasks."""
+        return {id_: digest for cell in self.cells for id_, digest in cell.digests.items()}
+
+    @property
+    def in_cells(self) -> bool:
+        """Whether there is a job for each cell of a matrix, for all its tasks."""
+        return self.shared and bool(self.plan.parts)
+
+    def emission(self) -> Emission:
+        library = scripts.library(sorted((*_LIBRARY, _OF_CELLS)) if self.in_cells else _LIBRARY)
+        made = [file for cell in self.cells for file in cell.artifacts()]
+        # Servers come before all jobs.
+        artifacts = [*library, *(file for file in made if file.path.startswith("services/"))]
+        if self.options.setup.strip():
+            artifacts.append(scripts.script("setup.sh", self.options.setup))
+        artifacts += [file for file in made if not file.path.startswith("services/")]
+        if self.options.array:
+            artifacts.append(self._array())
+        artifacts.append(self._submit_all())
+        needs = self._needs()
+        artifacts.append(self._readme(needs))
+        return Emission(
+            tuple(artifacts),
+            needs,
+            "bash submit_all.sh",
+            gpu_hours={job.id: cost.gpu_hours(job) for job in self.plan.jobs},
+        )
 
     def _array(self) -> Artifact:
         ids = [step.id for step in self.plan.steps]
-        text = self._render(
-            "array.sh.j2", ids=ids, directives=array_directives(self.plan, self.options)
+        text = _render(
+            self.plan, "array.sh.j2", ids=ids, directives=array_directives(self.plan, self.options)
         )
         return Artifact(_ARRAY, text.encode(), executable=True)
 
     def _submit_all(self) -> Artifact:
         how, text = "tasks", ", a job each"
-        if self.shared:
+        if self.shared and not self.in_cells:
             how, text = "shared", " as one job"
         elif self.options.array:
             how, text = "array", " as one array"
-        inputs = self._inputs(tuple(self.plan.steps))
-        made = self._render(
+        elif self.in_cells:
+            text = ", a job for each cell of the matrix"
+        inputs = self._inputs()
+        digests = self.digests
+        made = _render(
+            self.plan,
             "submit_all.sh.j2",
-            count=len(self.digests),
+            count=len(digests),
             how=how,
             how_text=text,
             array_limit=self.options.array_limit or 0,
             links=self._links(),
             secrets=sorted(inputs.host),
             needs=[name for name in inputs.required if name in inputs.host],
-            tasks=[f"{id_}:{digest}" for id_, digest in self.digests.items()],
+            tasks=[f"{id_}:{digest}" for id_, digest in digests.items()],
+            cells=[
+                (job.id, [f"{s.id}:{digests[s.id]}" for s in job.steps]) for job in self.plan.jobs
+            ]
+            if self.in_cells
+            else [],
         )
         return Artifact("submit_all.sh", made.encode(), executable=True)
 
@@ -233,37 +287,45 @@ class _Emitter:
         """How many jobs are queued beforehand for one chain."""
         if self.options.strategy != "prequeued":
             return 1
-        return cost.attempts(self.plan.jobs[0])
+        # One too many ends by itself.
+        return max(map(cost.attempts, self.plan.jobs))
 
-    def _inputs(self, steps: tuple[Step, ...]) -> scripts.Inputs:
-        words = [word for step in steps for word in self.words.steps[step.id]]
-        return scripts.Inputs([*words, *self.words.services], self.provided)
+    def _inputs(self) -> scripts.Inputs:
+        words = [word for cell in self.cells for word in cell.open_words(cell.plan.steps)]
+        return scripts.Inputs(words, frozenset().union(*(cell.provided for cell in self.cells)))
 
     def _needs(self) -> Needs:
-        inputs = self._inputs(tuple(self.plan.steps))
+        inputs = self._inputs()
         engine = self.options.engine
         images = []
         tools = ["bash", "sbatch", "srun"]
         tools += ["curl"] if self.plan.services else []
         tools += ["apptainer"] if engine == "apptainer" else []
-        if self.ports and engine == "none":
+        balancing = [cell for cell in self.cells if cell.ports]
+        if balancing and engine == "none":
             tools.append("haproxy")
-        elif self.ports:
-            images.append(self.options.proxy.image)
+        elif balancing:
+            images += [cell.options.proxy.image for cell in balancing]
         return scripts.needs(self.plan, inputs, engine=engine, tools=tools, images=images)
 
     def _readme(self, needs: Needs) -> Artifact:
-        first = next(iter(self.digests))
-        by_hand = [f"cd {first} && sbatch sbatch_{first}.sh      # one task by itself"]
-        if self.shared:
+        first = self.plan.jobs[0].id
+        what = "cell" if self.in_cells else "task"
+        by_hand = [f"cd {first} && sbatch sbatch_{first}.sh      # one {what} by itself"]
+        if self.shared and not self.in_cells:
             by_hand = [f"sbatch {_ALL}            # the same, by hand"]
         elif self.options.array:
             by_hand.append(f"sbatch {_ARRAY}          # all, as one array")
         total = cost.total(self.plan.jobs)
         retry = self.plan.jobs[0].retry
+        totals = {job.retry.total for job in self.plan.jobs}
         bounds = (
             f"At most {retry.attempts} attempts"
-            + (f", {cost.hours_text(retry.total)} in all" if retry.total else "")
+            + (
+                f", {cost.hours_text(retry.total)} in all"
+                if retry.total and len(totals) == 1
+                else ""
+            )
             + f"; {retry.idle} in a row without progress end it."
         )
         text = (
@@ -288,10 +350,10 @@ class _Emitter:
         )
         return Artifact("README.md", text.encode())
 
-    def _render(self, template: str, **values: Any) -> str:
-        return self.shell.get_template(f"slurm/{template}").render(
-            plan=self.plan, version=__version__, **values
-        )
+
+def _render(plan: Plan, template: str, **values: Any) -> str:
+    found = shell_environment().get_template(f"slurm/{template}")
+    return found.render(plan=plan, version=__version__, **values)
 
 
 def _lines(commands: list[CommandLines]) -> list[str]:

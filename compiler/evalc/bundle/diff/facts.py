@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Part: TypeAlias = "dict[str, Any]"
 # What tells a job that holds all tasks: its own name is the plan's, which may differ for no reason.
 ALL_TASKS = "all tasks"
+# Of a job, the keys of execution that it does not have in common with all others.
+OWN = "options"
 # Parts of run_config.yml that follow from the step, by the field that they follow from.
 _FOLLOWS = {
     "config.type": "task",
@@ -93,6 +95,7 @@ def _job(job: Mapping[str, Any]) -> Part:
         **job["resources"],
         **retry,
         "servers": list(job["services"]),
+        OWN: dict(_flat(job.get("options") or {})),
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evalc.bundle.diff.change import MISSING, Change, Of
+from evalc.bundle.diff.facts import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,9 +36,8 @@ _FIRST = ("image", "model_id", "model_url", "harness", "task", "type", "command"
 def meaning(old: Facts, new: Facts) -> tuple[Change, ...]:
     """The changes from ``old`` to ``new``, most important first."""
     both = frozenset(old.servers) & frozenset(new.servers)
-    jobs = tuple(
-        _parts(Of.JOB, _served_by(old.jobs, both), _served_by(new.jobs, both), first=_RESOURCES)
-    )
+    own = {key for facts in (old, new) for job in facts.jobs.values() for key in job[OWN]}
+    jobs = tuple(_parts(Of.JOB, _told(old, both, own), _told(new, both, own), first=_RESOURCES))
     return (
         *_value(Of.BUNDLE, "compiler", old.compiler, new.compiler),
         *(
@@ -53,7 +53,7 @@ def meaning(old: Facts, new: Facts) -> tuple[Change, ...]:
         *_needs(old, new),
         *_parts(Of.SERVER, old.servers, new.servers, first=_FIRST),
         *_parts(Of.TASK, old.tasks, new.tasks, first=_FIRST),
-        *_execution(old.execution, new.execution, jobs),
+        *_execution(old.execution, new.execution, jobs, own),
         *_order(old.order, new.order),
     )
 
@@ -87,11 +87,21 @@ def _jobs_came_and_went(old: Facts, new: Facts) -> Iterator[Change]:
             yield change
 
 
-def _served_by(jobs: Mapping[str, Part], servers: frozenset[str]) -> dict[str, Part]:
-    """Jobs, of whose servers only those are kept that are told of nowhere else."""
+def _told(facts: Facts, servers: frozenset[str], own: set[str]) -> dict[str, Part]:
+    """Jobs, of whose servers only those are kept that are told of nowhere else. Those keys of
+    execution that are a job's ``own`` in one of the bundles are told of each job, if they are not
+    among its resources."""
     return {
-        name: {**job, "servers": [server for server in job["servers"] if server in servers]}
-        for name, job in jobs.items()
+        name: {
+            **{what: value for what, value in job.items() if what != OWN},
+            "servers": [server for server in job["servers"] if server in servers],
+            **{
+                key: job[OWN].get(key, facts.execution.get(key, MISSING))
+                for key in sorted(own)
+                if key not in _SAID_OF_JOBS
+            },
+        }
+        for name, job in facts.jobs.items()
     }
 
 
@@ -137,10 +147,10 @@ def _attributes(old: Part, new: Part) -> Iterator[tuple[str, Any, Any]]:
             yield what, before, after
 
 
-def _execution(old: Part, new: Part, jobs: tuple[Change, ...]) -> Iterator[Change]:
+def _execution(old: Part, new: Part, jobs: tuple[Change, ...], own: set[str]) -> Iterator[Change]:
     told = {change.what for change in jobs}
     for what, before, after in _attributes(old, new):
-        if _SAID_OF_JOBS.get(what) not in told:
+        if _SAID_OF_JOBS.get(what) not in told and what not in own:
             yield Change(Of.EXECUTION, what, before, after)
 
 

@@ -10,7 +10,7 @@ from evalc.cli.report.table import columns
 from evalc.emit import yamltext
 
 if TYPE_CHECKING:
-    from evalc.compiler import Explanation, Step
+    from evalc.config.explaining import Explanation, Step
 
 
 # A block of values is one step too, and its text as long as the block.
@@ -23,6 +23,8 @@ def as_text(explanation: Explanation) -> str:
     value = yamltext.dump(explanation.value).rstrip("\n")
     is_block = isinstance(explanation.value, dict | list) and bool(explanation.value)
     lines = [f"{key}:", *_indented(value)] if is_block else [f"{key}: {value}"]
+    if explanation.cells:
+        lines.insert(0, f"# {', '.join(explanation.cells)}")
     if explanation.steps:
         lines += ["", *_indented(columns(_row(step) for step in explanation.steps))]
     return "\n".join(lines)

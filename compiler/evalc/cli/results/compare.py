@@ -169,7 +169,7 @@ def _compared(
     from evalc.cli.results.finding import find_runs
     from evalc.export.comparing import compare
 
-    runs = find_runs([first, second])
+    runs = find_runs([first, second], cells=True)
     compared = compare(runs[0], runs[1], metrics)
     if not any(one.first or one.second for one in compared):
         hint = f"'evalc report {first} {second}' tells what is there"

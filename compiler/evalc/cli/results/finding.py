@@ -15,22 +15,28 @@ if TYPE_CHECKING:
     from evalc.runner.database import Database, Invocation
 
 
-def find_runs(names: Sequence[str], *, logs: bool = False, whole: bool = False) -> list[RunResult]:
-    """What each name means, in order: a folder, or the id of a run or a job of it.
+def find_runs(
+    names: Sequence[str], *, logs: bool = False, whole: bool = False, cells: bool = False
+) -> list[RunResult]:
+    """What each name means, in order: a folder, or the id of a run or a job of it. With ``cells``,
+    one with ``:CELL`` behind it means that cell of its matrix.
 
     Of a run on another machine, or of a platform, results are fetched first, into evalc's own
     folder; with ``whole``
     all its artifacts, with ``logs`` its logs.
     """
+    from evalc.export.cells import only
     from evalc.export.reading import read_run
 
     found: list[RunResult] = []
     database: Database | None = None
     try:
-        for name in names:
+        for given in names:
+            name, cell = _split(given) if cells else (given, "")
             # A folder is meant where one is there: ids have no dots and slashes, and are few.
             if Path(name).is_dir():
-                found.append(read_run(Path(name)))
+                run = read_run(Path(name))
+                found.append(only(run, cell) if cell else run)
                 continue
             if "/" in name:
                 raise UsageError(f"there is no folder {name}")
@@ -41,11 +47,18 @@ def find_runs(names: Sequence[str], *, logs: bool = False, whole: bool = False) 
             one = database.find(name)
             folder = _here(one.invocation, database, logs=logs, whole=whole)
             steps = one.job.steps if one.job else ()
-            found.append(read_run(folder, one.invocation.id, steps))
+            run = read_run(folder, one.invocation.id, steps)
+            found.append(only(run, cell) if cell else run)
     finally:
         if database is not None:
             database.close()
     return found
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A name without the cell behind its last colon, and that cell. Folders may have colons."""
+    run, colon, cell = name.rpartition(":")
+    return (run, cell) if colon and not Path(name).is_dir() else (name, "")
 
 
 def _here(invocation: Invocation, database: Database, *, logs: bool, whole: bool) -> Path:

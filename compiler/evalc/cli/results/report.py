@@ -69,12 +69,15 @@ def report_command(
 
     Scores with their standard errors, the best of each, what is missing or failed and why, and what
     each attempt took. A run is an id, or a folder: a bundle's in which scripts ran, one that was
-    fetched, or any with TASK/artifacts/results.yml.
+    fetched, or any with TASK/artifacts/results.yml. The cells of a matrix stand side by side;
+    ID:CELL is one of them.
     """
     from evalc.cli.results.finding import find_runs
+    from evalc.export.cells import by_cell
     from evalc.export.table import tabulate
 
-    table = tabulate(find_runs(names), baseline, metrics)
+    runs = [part for run in find_runs(names, cells=True) for part in by_cell(run)]
+    table = tabulate(runs, baseline, metrics)
     if form == "json":
         from evalc.export.report.as_json import table_object
 

@@ -30,7 +30,7 @@ from evalc.config.composing.problems import (
 )
 from evalc.config.composing.resolvers import LookupFailedError
 from evalc.source import Mapping, Node, Path, Scalar, Sequence
-from evalc.source.nodes import empty_mapping, show_path, walk
+from evalc.source.nodes import show_path, walk
 
 if TYPE_CHECKING:
     from evalc.config.composing.overrides import Override
@@ -90,7 +90,7 @@ def _update(root: Mapping, override: Override) -> None:
         if not isinstance(child, Mapping | Sequence):
             if override.action == "set":
                 _refuse(override, (*path, name) if child is None else (*path, name, last), node)
-            _set(node, name, empty_mapping(override.source), override)
+            _set(node, name, _empty(override.key_node), override)
         node, path = _own(node, name), (*path, name)
     name, child = _child(node, last, path, override)
     path = (*path, name)
@@ -112,6 +112,10 @@ def _update(root: Mapping, override: Override) -> None:
         raise _CannotError(conflict(child, value, path))
     else:
         _set(node, name, value, override)
+
+
+def _empty(at: Scalar) -> Mapping:
+    return Mapping(at.source, at.start, at.end, {}, {})
 
 
 def _child(

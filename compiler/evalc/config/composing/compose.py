@@ -71,26 +71,85 @@ def compose(
     defaults lists, merging, overrides), and :class:`~evalc.errors.UsageError` when a
     directory is not there.
     """
-    parsed = parse_overrides(overrides)
-    repository = Repository(primary, config_dirs, builtin, added)
-    name = pathlib.PurePath(primary.name).stem
-    loaded = repository.read(name, primary)
-    if not isinstance(loaded.values, Mapping):
-        raise ConfigError([NotAMapping(what="a list", location=loaded.values.location)])
-    of_groups = [override for override in parsed if _names_group(override, repository)]
-    of_values = [override for override in parsed if override not in of_groups]
-    parts = resolve_defaults(repository, loaded, of_groups)
-    misread = _unreadable(parts, of_values)
-    try:
-        whole = underlay(_merge_parts(parts, loaded.values))
-        root = underlay(_apply([readdress(override, whole) for override in of_values], whole))
-    except ConfigError as error:
-        raise ConfigError(dict.fromkeys([*misread, *error.problems])) from None
-    resolver = Resolver(root, command_keys)
-    resolved = fill_references(resolver)
-    problems = tuple(dict.fromkeys([*misread, *resolver.problems]))
-    referred = frozenset(resolver.referred)
-    return Composed(resolved, root, tuple(repository.sources), referred, problems)
+    composing = Composing(
+        primary,
+        config_dirs=config_dirs,
+        overrides=overrides,
+        builtin=builtin,
+        command_keys=command_keys,
+        added=added,
+        underlay=underlay,
+        readdress=readdress,
+    )
+    return composing.filled(composing.merged())
+
+
+class Composing:
+    """The files and overrides of a config, which are read once however often it is composed.
+
+    See :func:`compose`, which does it once.
+    """
+
+    def __init__(
+        self,
+        primary: Source,
+        *,
+        config_dirs: Items[pathlib.Path],
+        overrides: Items[str],
+        builtin: pathlib.Path,
+        command_keys: Callable[[Path], bool],
+        added: Added = no_folders,
+        underlay: Callable[[Mapping], Mapping] = lambda root: root,
+        readdress: Callable[[Override, Mapping], Override] = lambda override, _root: override,
+    ) -> None:
+        self._overrides = parse_overrides(overrides)
+        self.repository = Repository(primary, config_dirs, builtin, added)
+        self._command_keys = command_keys
+        self._underlay = underlay
+        self._readdress = readdress
+        name = pathlib.PurePath(primary.name).stem
+        loaded = self.repository.read(name, primary)
+        if not isinstance(loaded.values, Mapping):
+            raise ConfigError([NotAMapping(what="a list", location=loaded.values.location)])
+        self._loaded, self._primary = loaded, loaded.values
+        # What the files come to, by the options of groups that were asked for.
+        self._wholes: dict[tuple[str, ...], tuple[Mapping, list[Problem]]] = {}
+        self._misread: list[Problem] = []
+
+    def merged(self, given: Items[Override] = (), *, only: str = "") -> Mapping:
+        """The config before its references are filled in. ``given`` are overrides that come before
+        those of the command line, and give way to them; of these, with ``only``, those of that
+        block at the top are applied and no others."""
+        own = (o for o in self._overrides if not only or o.key.partition(".")[0] == only)
+        parsed = [*given, *own]
+        of_groups = [o for o in parsed if _names_group(o, self.repository)]
+        of_values = [o for o in parsed if o not in of_groups]
+        chosen = tuple(
+            f"{o.action} {o.key} {o.package} {o.value and o.value.plain()}" for o in of_groups
+        )
+        if chosen not in self._wholes:
+            parts = resolve_defaults(self.repository, self._loaded, of_groups)
+            misread = _unreadable(parts, of_values)
+            self._wholes[chosen] = self._whole(parts, misread), misread
+        whole, self._misread = self._wholes[chosen]
+        try:
+            return self._underlay(_apply([self._readdress(o, whole) for o in of_values], whole))
+        except ConfigError as error:
+            raise ConfigError(dict.fromkeys([*self._misread, *error.problems])) from None
+
+    def _whole(self, parts: Items[Part], misread: Items[Problem]) -> Mapping:
+        try:
+            return self._underlay(_merge_parts(parts, self._primary))
+        except ConfigError as error:
+            raise ConfigError(dict.fromkeys([*misread, *error.problems])) from None
+
+    def filled(self, root: Mapping) -> Composed:
+        """The config with its references filled in; ``root`` is what was merged last."""
+        resolver = Resolver(root, self._command_keys)
+        resolved = fill_references(resolver)
+        problems = tuple(dict.fromkeys([*self._misread, *resolver.problems]))
+        referred = frozenset(resolver.referred)
+        return Composed(resolved, root, tuple(self.repository.sources), referred, problems)
 
 
 def _names_group(override: Override, repository: Repository) -> bool:

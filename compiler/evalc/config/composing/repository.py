@@ -94,6 +94,15 @@ class Repository:
         roots = self._roots if "." in name else self._all_roots()
         return any((root / name).is_dir() for root, _, _ in roots)
 
+    def groups(self) -> frozenset[str]:
+        """The groups at the top of evalc's own, and of the config's, places."""
+        return frozenset(
+            path.name
+            for root, _, _ in self._roots
+            for path in root.iterdir()
+            if path.is_dir() and any(path.glob(f"*{_SUFFIX}"))
+        )
+
     def options(self, group: str) -> tuple[str, ...]:
         """The configs of a group, those in its subdirectories (``slurm/default``) too."""
         found = set()

@@ -56,6 +56,7 @@ class _Plan:
     steps: list[Step] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     gpus: dict[str, int | None] = field(default_factory=dict)
+    cells: dict[str, str] = field(default_factory=dict)
 
 
 def read_run(folder: Path, id_: str = "", steps: Collection[str] = ()) -> RunResult:
@@ -92,6 +93,7 @@ def read_run(folder: Path, id_: str = "", steps: Collection[str] = ()) -> RunRes
         compiler=plan.compiler,
         bundle_digest=plan.digest,
         tasks=tuple(tasks),
+        cells=plan.cells,
         spent=spent,
         gpus=plan.gpus,
         notices=tuple(notices),
@@ -122,7 +124,10 @@ def _planned(folder: Path, notices: list[str]) -> _Plan | None:
         services = content.get("services") or []
         using = {one["name"] for one in services if one.get("gpus") is not None}
         for job in content["jobs"]:
-            found = [_step(step) for step in job["steps"]]
+            cell = text(job.get("cell"))
+            found = [_step(step, cell) for step in job["steps"]]
+            if cell:
+                plan.cells[job["id"]] = cell
             plan.steps += found
             plan.jobs.append(Job(job["id"], tuple(step.id for step in found)))
             plan.gpus[job["id"]] = _gpus(job, using)
@@ -140,7 +145,7 @@ def _planned(folder: Path, notices: list[str]) -> _Plan | None:
     return plan
 
 
-def _step(step: dict[str, Any]) -> Step:
+def _step(step: dict[str, Any], cell: str) -> Step:
     id_ = step["id"]
     if not isinstance(id_, str) or "/" in id_ or id_ in {"", ".", ".."} or not id_.isprintable():
         raise TypeError
@@ -153,6 +158,7 @@ def _step(step: dict[str, Any]) -> Step:
         image=text(step.get("image")),
         parameters=parameters,
         own_command=step.get("command") is not None,
+        cell=cell,
     )
 
 

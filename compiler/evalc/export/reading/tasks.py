@@ -37,6 +37,7 @@ class Step:
     own_command: bool = False
     planned: bool = True
     is_top: bool = False
+    cell: str = ""
 
 
 @dataclass(slots=True)
@@ -84,6 +85,7 @@ def read_task(folder: Path, step: Step, why: str, digest: str) -> TaskResult:
         scores=tuple(left.scores),
         samples=left.samples,
         notices=tuple(left.notices),
+        cell=step.cell,
     )
 
 

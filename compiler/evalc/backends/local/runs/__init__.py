@@ -129,7 +129,10 @@ class LocalRuns:
         if what == "client":
             return tuple(f"{step}/logs/client_stdout.log" for step in steps)
         server = "logs/server_*_stdout.log"
-        return (server, *(f"{step}/{server}" for step in steps))
+        own = (f"{step}/{server}" for step in steps)
+        # Of a matrix, those of its cell.
+        of_cell = len(run.jobs) > 1 and all(step.startswith(f"{job}.") for step in steps)
+        return (f"logs/server_{job}.*_stdout.log" if of_cell else server, *own)
 
     def spent(self, folder: Path, job: Job) -> Sequence[Spent]:
         """See :class:`evalc.backends.running.Telling`: the last attempt, by its tasks' stage files.

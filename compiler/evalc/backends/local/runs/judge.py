@@ -27,10 +27,11 @@ def judge(job: Job, run: SeenRun) -> Sight:
     sights = [judge_step(step, run) for step in seen]
     state = _together([sight.state for sight in sights])
     reason = _reason(job, sights, state)
-    if state is State.PENDING and run.servers:
-        state, reason = State.RUNNING, f"waits for its servers ({', '.join(run.servers)})"
-    elif run.servers and not run.lives and not reason:
-        names = ", ".join(run.servers)
+    servers = [name for name in run.servers if _serves(name, job)]
+    if state is State.PENDING and servers:
+        state, reason = State.RUNNING, f"waits for its servers ({', '.join(servers)})"
+    elif servers and not run.lives and not reason:
+        names = ", ".join(servers)
         reason = f"its servers ({names}) were left behind and still run; 'evalc kill' stops them"
     began = [sight.began for sight in sights if sight.began is not None]
     ended = [sight.ended for sight in sights if sight.ended is not None]
@@ -47,6 +48,13 @@ def judge(job: Job, run: SeenRun) -> Sight:
         done=done,
         total=total,
     )
+
+
+def _serves(server: str, job: Job) -> bool:
+    """Whether a shared server is a job's: that of a matrix's cell is called CELL.NAME, as its jobs
+    are."""
+    cell = server.rpartition(".")[0]
+    return not cell or f"{job.id}.".startswith(f"{cell}.")
 
 
 def judge_step(step: SeenStep, run: SeenRun) -> Sight:

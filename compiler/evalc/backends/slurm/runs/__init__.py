@@ -49,9 +49,9 @@ class SlurmRuns:
         data = "".join(f"{name}={value}\0" for name, value in secrets.items()).encode(
             errors="surrogateescape"
         )
-        scripts = {f"sbatch_{job.id}.sh" for job in run.jobs if not _is_shared(job)}
+        scripts = {f"sbatch_{job.id}.sh" for job in run.jobs if not _is_at_top(run, job)}
         if len(run.jobs) == 1:
-            # Of the job of a single task only the folder tells; slurm_submit.sh removes the other.
+            # Of a single job only the folder tells; slurm_submit.sh removes the other.
             scripts.add("sbatch_all.sh")
         return {f".secrets.{script}": data for script in sorted(scripts)}
 
@@ -124,9 +124,8 @@ class SlurmRuns:
 
     def logs(self, run: Run, job: str, what: str) -> Sequence[str]:
         (position, one), *_ = ((at, one) for at, one in enumerate(run.jobs) if one.id == job)
-        homes = [""] if _is_shared(one) else [f"{job}/"]
-        if len(run.jobs) == 1 and homes != [""]:
-            homes = ["", *homes]
+        homes = [""] if len(run.jobs) == 1 else []
+        homes += [] if _is_at_top(run, one) else [f"{job}/"]
         if what == "client":
             return [f"{step}/logs/client_stdout.log" for step in one.steps]
         if what == "server":
@@ -156,7 +155,7 @@ class SlurmRuns:
 
 def _journal(folder: Path, job: Job) -> str:
     """A job's journal, empty where there is none: at the top when all tasks share the job."""
-    homes = [folder] if _is_shared(job) else [folder / job.id, folder]
+    homes = [folder / job.id, folder]
     return next(filter(None, (text_of(home / "logs/journal") for home in homes)), "")
 
 
@@ -167,10 +166,11 @@ def _end_of(link: journal.Link) -> float | None:
     return journal.seconds(link.ended) if link.kind else None
 
 
-def _is_shared(job: Job) -> bool:
-    """Whether it is the job of all tasks, which has the bundle's name. Of a single task that has
-    it too, only the folder tells."""
-    return job.steps != (job.id,)
+def _is_at_top(run: Run, job: Job) -> bool:
+    """Whether it surely is the job of all tasks, which stands at the bundle's top. Of one of a
+    single task, or whose tasks could be those of a matrix's cell, only the folder tells."""
+    of_cell = all(step == job.id or step.startswith(f"{job.id}.") for step in job.steps)
+    return len(run.jobs) == 1 and not of_cell
 
 
 def _script(*names: str) -> str:
@@ -214,13 +214,13 @@ def _judge(found: Seen, number: int, run: Run, position: int) -> Sight:
     job = run.jobs[position]
     lost = number in found.lost
     folder = found.folders.get(number, "")
-    # Only a folder that is there tells it of the job of a single task.
-    shared = number in found.shared or (lost and _is_shared(job))
+    # Only a folder that is there tells it.
+    shared = number in found.shared
     home, task = (folder, "") if shared else (f"{folder}/{job.id}", job.id)
     script = f"{home}/sbatch_all.sh" if shared else f"{home}/sbatch_{job.id}.sh"
 
     places = [script, f"{folder}/sbatch_array.sh#{position}"]
-    if lost and len(run.jobs) == 1 and not shared:
+    if lost and len(run.jobs) == 1:
         places.append(f"{folder}/sbatch_all.sh")
     done, total = _samples(found, number, job)
     accounts = None

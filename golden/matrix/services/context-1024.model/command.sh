@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec python3 "$FILES_DIR/serve.py" --port "$PORT" --context 1024
