@@ -97,6 +97,8 @@ _USUAL_PATHS = {
     "embedding": "/v1/embeddings",
 }
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f]")
+# Also what stands for the URL of an auxiliary deployment, or for one that is wrong already.
+_URL = re.compile(rf"https?://[^/?#]|auxiliary_deployments\.|.*{MARK}", re.IGNORECASE)
 _BY_NAME = "an endpoint of the type lepton is found by it"
 # Of a task of whose name this is said, nothing else can be known.
 _OF_IDENTITY = (AmbiguousTask, BadTaskName, DuplicateTask, UnknownTask)
@@ -446,10 +448,16 @@ class _Lowering(Reader):
         """Refuse what no client could ask: the server would be blamed, hours later."""
         texts = [part.text for part in url or () if isinstance(part, Literal)]
         if any(_NOT_IN_URLS.search(text) for text in texts):
-            # It was written once, for all tasks or in one.
-            at = Origin(self.root).locate(texts[0] if len(url or ()) == 1 else url)
-            at = at or self.value_at("target", "api_endpoint", "url")
-            self.problems.append(BadUrl(location=at))
+            why = "has a space, a line break or another such character in it"
+            advice = "write a space as %20"
+        elif url and isinstance(url[0], Literal) and not _URL.match(_filled(url)):
+            why, advice = "does not begin with http:// and a host", "write http://HOST:PORT/PATH"
+        else:
+            return
+        # It was written once, for all tasks or in one.
+        at = Origin(self.root).locate(texts[0] if url and len(url) == 1 else url)
+        at = at or self.value_at("target", "api_endpoint", "url")
+        self.problems.append(BadUrl(why=why, advice=advice, location=at))
 
     def _may_be_told_elsewhere(self, settings: dict[str, Any]) -> bool:
         """Whether a stand-in may be where the endpoint is given, or served."""
@@ -592,6 +600,11 @@ def _is_variable(path: Path) -> bool:
 def _names(step: Step) -> set[str]:
     """What ``-t`` may call a task: its folder's name, its own, and that with its harness."""
     return {step.id, step.task, *([f"{step.harness}.{step.task}"] if step.harness else ())}
+
+
+def _filled(word: Word) -> str:
+    """A word with a letter for what is known only when it runs."""
+    return "".join(part.text if isinstance(part, Literal) else "x" for part in word)
 
 
 def _api_endpoint(settings: dict[str, Any]) -> dict[str, Any]:
