@@ -40,6 +40,8 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
         "deployment: ${no}\n" + TASK,
         "deployment: {type: '${no}', served_model_name: m}\n" + TASK,
         "deployment: {type: vlm, served_model_name: m}\n" + TASK,
+        "deployment: {type: vllm, hf_model_handle: a/b, served_model_name: true}\n" + TASK,
+        SERVED + ", tensor_parallel_size: [1, 2]}\n" + TASK,
         SERVED + ", image: '${no}'}\n" + TASK,
         SERVED + ", port: '${no}'}\n" + TASK,
         SERVED + ", port: eighty}\n" + TASK,
@@ -77,6 +79,20 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
 )
 def test_one_mistake_is_one_problem(text: str, tmp_path: Path) -> None:
     assert len(codes(text, tmp_path)) == 1
+
+
+def test_what_evalcs_own_group_refers_to_is_told_where_the_user_wrote_it(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "defaults: [execution: slurm/default, _self_]\n"
+        + SLURM.replace("partition: p", "partition: p, num_nodes: two")
+        + "}\n"
+        + TARGET
+        + TASK
+    )
+    (problem,) = check(Request(config))
+    assert problem.location is not None
+    assert (problem.location.source.kind, problem.location.line) == ("file", 2)
 
 
 def test_what_stands_beside_it_is_told(tmp_path: Path) -> None:

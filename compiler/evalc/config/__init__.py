@@ -108,6 +108,10 @@ def load(
 
         own = variables(found, composed.referred)
         found = [problem for problem in found if getattr(problem, "path", None) not in own]
+    if len(found) > 1:
+        from evalc.config.silence import without_echoes
+
+        found = list(without_echoes(found))
     problems += found
     # What refers to a value that lacks is told with that value, where it can be given.
     asked = {problem.key for problem in found if isinstance(problem, MissingValue)}

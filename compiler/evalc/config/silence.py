@@ -135,6 +135,16 @@ def causes(
             yield problem
 
 
+def without_echoes(problems: list[Problem]) -> Iterator[Problem]:
+    """Those that are not told of a reference, when they are told of what it refers to as well."""
+    told = {f"${{{getattr(problem, 'key', '')}}}" for problem in problems}
+    for problem in problems:
+        at = problem.location
+        text = at.source.line(at.line)[at.column - 1 : at.end_column - 1] if at else ""
+        if not any(reference in text for reference in told):
+            yield problem
+
+
 def _start(problem: Problem) -> tuple[object, ...]:
     at = problem.location
     return (at.source, at.line, at.column) if at else ()
