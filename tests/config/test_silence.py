@@ -42,6 +42,7 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
         "deployment: {type: vlm, served_model_name: m}\n" + TASK,
         "deployment: {type: vllm, hf_model_handle: a/b, served_model_name: true}\n" + TASK,
         SERVED + ", tensor_parallel_size: [1, 2]}\n" + TASK,
+        "deployment: {type: vllm, hf_model_handle: true, served_model_name: m}\n" + TASK,
         SERVED + ", image: '${no}'}\n" + TASK,
         SERVED + ", port: '${no}'}\n" + TASK,
         SERVED + ", port: eighty}\n" + TASK,

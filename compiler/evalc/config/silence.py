@@ -8,6 +8,7 @@ earlier one complained about. What it then says of a stand-in is a consequence, 
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING
 
 from evalc.config.checking.problems import MissingKey, MissingValue, UnknownKey
@@ -137,11 +138,13 @@ def causes(
 
 def without_echoes(problems: list[Problem]) -> Iterator[Problem]:
     """Those that are not told of a reference, when they are told of what it refers to as well."""
-    told = {f"${{{getattr(problem, 'key', '')}}}" for problem in problems}
+    told = {getattr(problem, "key", "") for problem in problems}
+    # A built-in deployment says 'deployment' of itself, whatever it is there.
+    told |= {re.sub(r"^auxiliary_deployments\.[^.]+", "deployment", key) for key in told}
     for problem in problems:
         at = problem.location
         text = at.source.line(at.line)[at.column - 1 : at.end_column - 1] if at else ""
-        if not any(reference in text for reference in told):
+        if not ("${" in text and told.intersection(re.split(r"[${}:,\s]+", text))):
             yield problem
 
 
