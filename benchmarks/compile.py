@@ -343,10 +343,9 @@ def table(medians: list[Median], bars: list[Bar]) -> str:
         if ours:
             line += f" {median.cpu / ours.cpu:>10.2f} {median.wall / ours.wall:>10.2f}"
         lines.append(line)
-    lines.append("")
     for tasks in PEER_SIZES:
         if ("peer", tasks) in of:
-            lines += local_ratios(of, tasks)
+            lines += ["", *local_ratios(of, tasks)]
     lines += ["", f"{'bars, judged on CPU time':36} {'CPU':>8} {'wall':>8}"]
     words = {True: "met", False: "MISSED", None: "not measured"}
     for bar in bars:
