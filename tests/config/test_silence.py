@@ -42,6 +42,7 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
         "deployment: {type: vlm, served_model_name: m}\n" + TASK,
         "deployment: {type: vllm, hf_model_handle: a/b, served_model_name: true}\n" + TASK,
         SERVED + ", tensor_parallel_size: [1, 2]}\n" + TASK,
+        "defaults: [execution: local, _self_]\nexecution: {type: lepton}\n" + TARGET + TASK,
         "deployment: {type: vllm, hf_model_handle: true, served_model_name: m}\n" + TASK,
         SERVED + ", image: '${no}'}\n" + TASK,
         SERVED + ", port: '${no}'}\n" + TASK,
@@ -80,6 +81,16 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
 )
 def test_one_mistake_is_one_problem(text: str, tmp_path: Path) -> None:
     assert len(codes(text, tmp_path)) == 1
+
+
+def test_a_type_that_is_taken_away_is_all_that_lacks(tmp_path: Path) -> None:
+    """And none of what the group of the type says is of no backend's."""
+    text = "defaults: [execution: slurm/default, _self_]\n" + TARGET + TASK
+    text += "execution: {account: a, output_dir: /s}\n"
+    assert codes(text, tmp_path, "execution.type=???")[:1] == ["missing-value"]
+    assert "unknown-key" not in codes(
+        text.replace("account: a, ", ""), tmp_path, "execution.type=???"
+    )
 
 
 def test_what_evalcs_own_group_refers_to_is_told_where_the_user_wrote_it(tmp_path: Path) -> None:

@@ -109,9 +109,9 @@ def load(
         own = variables(found, composed.referred)
         found = [problem for problem in found if getattr(problem, "path", None) not in own]
     if len(found) > 1:
-        from evalc.config.silence import without_echoes
+        from evalc.config.silence import without_echoes, without_other_groups
 
-        found = list(without_echoes(found))
+        found = list(without_other_groups(root, list(without_echoes(found))))
     problems += found
     # What refers to a value that lacks is told with that value, where it can be given.
     asked = {problem.key for problem in found if isinstance(problem, MissingValue)}

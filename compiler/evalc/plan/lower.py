@@ -455,7 +455,8 @@ class _Lowering(Reader):
         else:
             return
         # It was written once, for all tasks or in one.
-        at = Origin(self.root).locate(texts[0] if url and len(url) == 1 else url)
+        asked = (node for path, node in scalars(self.root) if path[-2:] == ("api_endpoint", "url"))
+        at = next((n.location for n in asked if n.value in (texts[0], url)), None)
         at = at or self.value_at("target", "api_endpoint", "url")
         self.problems.append(BadUrl(why=why, advice=advice, location=at))
 
