@@ -11,7 +11,7 @@ on configs made by `make_config.py`. Each is compared with
   `build/benchmark-peer`). Both compile the same tasks for this machine and for Slurm. The bars are
   judged on the Slurm configs, as the peer's known figures are: it parses its catalogue once a task
   there, which takes it minutes at 100 tasks, and twice in all on a local config. There the ratios
-  are printed without a bar;
+  are printed without a bar, beside what the floor's would be: a compiler can't have a larger one;
 - the floor, `floor.py`: the least that has to be done for the same files, byte by byte. That they
   are the same is asserted before anything is timed; when evalc's templates change, those in
   `floor/` have to follow;
@@ -313,6 +313,21 @@ def judge(medians: list[Median]) -> list[Bar]:
     ]
 
 
+def local_ratios(of: dict[tuple[str, int], Median], tasks: int) -> list[str]:
+    """How many times faster than the peer evalc is on a local config, and the most there can be."""
+    theirs, lines = of["peer", tasks], []
+    for name, note in (
+        ("evalc", "no bar"),
+        ("floor", "no bar: the most that a compiler can reach"),
+    ):
+        own = of[name, tasks]
+        what = f"{tasks} here, peer over {name}"
+        lines.append(
+            f"{what:36} {theirs.cpu / own.cpu:>8.2f} {theirs.wall / own.wall:>8.2f} x   {note}"
+        )
+    return lines
+
+
 def table(medians: list[Median], bars: list[Bar]) -> str:
     """Both as text for people. The upper table's ratios are over evalc's on the same config."""
     of = {(median.contestant, median.tasks): median for median in medians}
@@ -328,6 +343,9 @@ def table(medians: list[Median], bars: list[Bar]) -> str:
         if ours:
             line += f" {median.cpu / ours.cpu:>10.2f} {median.wall / ours.wall:>10.2f}"
         lines.append(line)
+    for tasks in PEER_SIZES:
+        if ("peer", tasks) in of:
+            lines += ["", *local_ratios(of, tasks)]
     lines += ["", f"{'bars, judged on CPU time':36} {'CPU':>8} {'wall':>8}"]
     words = {True: "met", False: "MISSED", None: "not measured"}
     for bar in bars:

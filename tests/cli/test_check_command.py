@@ -125,6 +125,11 @@ def test_what_can_not_be_read_does_not_hide_the_others(evalc: Run, bad: Path) ->
         ("execution.endpoint_readiness_timeout='10'", "^^^^ remove the quotes"),
         ("+x-a=1\n", "a line break has no meaning here"),
         ("target.api_endpoint.url='http://a b'", "write a space as %20"),
+        ("target.api_endpoint.url=localhost:8000/v1", "write http://HOST:PORT/PATH"),
+        ("target.api_endpoint.url='http:///v1'", "does not begin with http:// and a host"),
+        # A word that stands elsewhere too, in a group of evalc's.
+        ("target.api_endpoint.url=local", "1 | target.api_endpoint.url=local"),
+        ('execution.output_dir="a\tb"', "a path with a line break or another control character"),
     ],
 )
 def test_what_is_said_of_an_override(evalc: Run, good: Path, override: str, label: str) -> None:

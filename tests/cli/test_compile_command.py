@@ -33,12 +33,22 @@ def test_a_bundle_is_written_where_it_is_expected(evalc: Run, good: Path) -> Non
     assert "  run     cd build/good && bash run_all.sh" in rest
 
 
-def test_what_it_says_to_run_does_run(evalc: Run, good: Path) -> None:
-    out = evalc("compile", good, "--out", "a place").out
+@pytest.mark.parametrize("place", ["a place", "-P", "it's"])
+def test_what_it_says_to_run_does_run(evalc: Run, good: Path, place: str) -> None:
+    out = evalc("compile", good, "--out", place).out
     (line,) = [line for line in out.splitlines() if line.split()[:1] == ["run"]]
     command = line.split(None, 1)[1]
-    assert shlex.split(command)[:2] == ["cd", "a place"]
+    assert Path(shlex.split(command)[1]) == Path(place)
     sh.Command("bash")("-c", f"{command} --help")
+
+
+@pytest.mark.parametrize("option", ["--out", "--golden"])
+def test_no_text_is_no_folder(evalc: Run, good: Path, option: str) -> None:
+    """A shell makes it of a variable that is not set; the current folder was not meant."""
+    result = evalc("compile", good, option, "")
+    assert result.code == 2
+    assert result.err.splitlines()[0] == f"error: invalid value for '{option}': it is empty"
+    assert names(".") == {"good.yaml"}
 
 
 def test_an_equal_bundle_is_left_alone(evalc: Run, good: Path) -> None:

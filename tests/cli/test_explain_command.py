@@ -82,3 +82,11 @@ def test_the_key_is_required(evalc: Run) -> None:
         "",
         "error: missing argument 'KEY'\nhint: see 'evalc explain --help'\n",
     )
+
+
+def test_a_config_without_a_key(evalc: Run, good: Path) -> None:
+    result = evalc("explain", good)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "error: no key is named after good.yaml\nhint: write evalc explain CONFIG KEY\n"
+    )

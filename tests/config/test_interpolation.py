@@ -7,40 +7,53 @@ import shlex
 import string
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evalc.config.composing import grammar, template
-from evalc.config.composing.compose import compose
+from evalc.config.composing.compose import Composed, compose
 from evalc.config.composing.keys import split_key
 from evalc.errors import ConfigError, Problem, Source
+from evalc.source.nodes import walk
 from evalc.words import Literal, RuntimeEnv
+
+if TYPE_CHECKING:
+    from evalc.source import Node
 
 
 def is_command(path: tuple[str | int, ...]) -> bool:
     return path[-1:] in {("command",), ("base_command",)} or path[-2:-1] == ("commands",)
 
 
-def resolved(text: str, *overrides: str) -> Any:
-    composed = compose(
+def composed(text: str, *overrides: str) -> Composed:
+    return compose(
         Source("main.yaml", text),
         config_dirs=[],
         overrides=overrides,
         builtin=Path("/nowhere"),
         command_keys=is_command,
     )
-    if composed.problems:
-        raise ConfigError(composed.problems)
-    return composed.root.plain()
+
+
+def resolved(text: str, *overrides: str) -> Any:
+    found = composed(text, *overrides)
+    if found.problems:
+        raise ConfigError(found.problems)
+    return found.root.plain()
 
 
 def problems(text: str, *overrides: str) -> tuple[Problem, ...]:
     with pytest.raises(ConfigError) as caught:
         resolved(text, *overrides)
     return caught.value.problems
+
+
+def line(node: Node | None) -> int:
+    assert node is not None
+    return node.location.line
 
 
 def only(text: str, *overrides: str) -> Problem:
@@ -357,6 +370,13 @@ def test_a_circle_is_shown_once() -> None:
 def test_a_mapping_can_not_be_in_itself() -> None:
     problem = only("a: {b: {c: '${a}'}}\n")
     assert problem.message == "'a' refers to what it is itself a part of"
+
+
+def test_a_mapping_that_is_referred_to_stands_where_the_reference_does() -> None:
+    """So that what is wrong with it there is told there; what is in it stands where it is."""
+    root = composed("a: {b: 1}\nc: ${a}\n").root
+    places = {path: line(walk(root, path)) for path in (("a",), ("c",), ("c", "b"))}
+    assert places == {("a",): 1, ("c",): 2, ("c", "b"): 1}
 
 
 def test_a_text_that_is_no_interpolation() -> None:

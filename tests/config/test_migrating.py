@@ -142,7 +142,7 @@ CASES = {
     "settings that a newer key has too": (
         """
         execution: {type: local, engine: none}
-        target: {api_endpoint: {url: u, model_id: m}}
+        target: {api_endpoint: {url: http://u, model_id: m}}
         evaluation:
           # of all
           config:
@@ -226,7 +226,7 @@ def test_older_settings_join_newer_ones(tmp_path: Path) -> None:
         == dedent(
             """
         execution: {type: local, engine: none}
-        target: {api_endpoint: {url: u, model_id: m}}
+        target: {api_endpoint: {url: http://u, model_id: m}}
         evaluation:
           # of all
           nemo_evaluator_config:
@@ -264,21 +264,21 @@ def test_lines_end_as_they_did(tmp_path: Path) -> None:
 
 ODD = {
     "a quoted key": "execution: {type: local, engine: none}\nevaluation:\n  'overrides':\n    \"config.type\": t\n"
-    "  tasks: [{name: t, command: c}]\ntarget: {api_endpoint: {url: u, model_id: m}}\n",
+    "  tasks: [{name: t, command: c}]\ntarget: {api_endpoint: {url: http://u, model_id: m}}\n",
     "an anchor": "execution: {type: local, engine: none}\nevaluation:\n  config: &c\n    params: {top_p: 1}\n"
     "  tasks:\n    - {name: t, command: c, config: *c}\n    - name: s\n      command: c\n"
-    "      config: *c\ntarget: {api_endpoint: {url: u, model_id: m}}\n",
+    "      config: *c\ntarget: {api_endpoint: {url: http://u, model_id: m}}\n",
     "merged keys": "x-all: &a\n  HF_TOKEN: HF_TOKEN\nexecution: {type: local, engine: none}\nevaluation:\n"
     "  env_vars:\n    <<: *a\n    B: B\n  tasks: [{name: t, command: c}]\n"
-    "target: {api_endpoint: {url: u, model_id: m}}\n",
-    "no newline at the end": "execution: {type: local, engine: none}\ntarget: {api_endpoint: {url: u, model_id: m}}"
+    "target: {api_endpoint: {url: http://u, model_id: m}}\n",
+    "no newline at the end": "execution: {type: local, engine: none}\ntarget: {api_endpoint: {url: http://u, model_id: m}}"
     "\nevaluation:\n  tasks: [{name: t, command: c}]\n  overrides:\n    config.params.top_p: 1",
-    "an explicit key": "execution: {type: local, engine: none}\ntarget: {api_endpoint: {url: u, model_id: m}}\n"
+    "an explicit key": "execution: {type: local, engine: none}\ntarget: {api_endpoint: {url: http://u, model_id: m}}\n"
     "evaluation:\n  ? overrides\n  : config.params.top_p: 1\n  tasks: [{name: t, command: c}]\n",
     "a text of several lines": "execution: {type: local, engine: none}\nevaluation:\n  overrides:\n"
     "    config.params.extra.a: one\n      two\n\n      three\n    config.params.extra.b: 'x\n\n"
     "      # no comment'\n  tasks: [{name: t, command: c}]\n"
-    "target: {api_endpoint: {url: u, model_id: m}}\n",
+    "target: {api_endpoint: {url: http://u, model_id: m}}\n",
 }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TEXT = """
 execution: {type: local}
-target: {api_endpoint: {url: u, model_id: m}}
+target: {api_endpoint: {url: http://u, model_id: m}}
 evaluation:
   tasks:
     - {name: lm-evaluation-harness.ifeval, nemo_evaluator_config: {config: {params: {top_p: 1}}}}

@@ -40,6 +40,10 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
         "deployment: ${no}\n" + TASK,
         "deployment: {type: '${no}', served_model_name: m}\n" + TASK,
         "deployment: {type: vlm, served_model_name: m}\n" + TASK,
+        "deployment: {type: vllm, hf_model_handle: a/b, served_model_name: true}\n" + TASK,
+        SERVED + ", tensor_parallel_size: [1, 2]}\n" + TASK,
+        "defaults: [execution: local, _self_]\nexecution: {type: lepton}\n" + TARGET + TASK,
+        "deployment: {type: vllm, hf_model_handle: true, served_model_name: m}\n" + TASK,
         SERVED + ", image: '${no}'}\n" + TASK,
         SERVED + ", port: '${no}'}\n" + TASK,
         SERVED + ", port: eighty}\n" + TASK,
@@ -77,6 +81,30 @@ def codes(text: str, tmp_path: Path, *overrides: str) -> list[str]:
 )
 def test_one_mistake_is_one_problem(text: str, tmp_path: Path) -> None:
     assert len(codes(text, tmp_path)) == 1
+
+
+def test_a_type_that_is_taken_away_is_all_that_lacks(tmp_path: Path) -> None:
+    """And none of what the group of the type says is of no backend's."""
+    text = "defaults: [execution: slurm/default, _self_]\n" + TARGET + TASK
+    text += "execution: {account: a, output_dir: /s}\n"
+    assert codes(text, tmp_path, "execution.type=???")[:1] == ["missing-value"]
+    assert "unknown-key" not in codes(
+        text.replace("account: a, ", ""), tmp_path, "execution.type=???"
+    )
+
+
+def test_what_evalcs_own_group_refers_to_is_told_where_the_user_wrote_it(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "defaults: [execution: slurm/default, _self_]\n"
+        + SLURM.replace("partition: p", "partition: p, num_nodes: two")
+        + "}\n"
+        + TARGET
+        + TASK
+    )
+    (problem,) = check(Request(config))
+    assert problem.location is not None
+    assert (problem.location.source.kind, problem.location.line) == ("file", 2)
 
 
 def test_what_stands_beside_it_is_told(tmp_path: Path) -> None:

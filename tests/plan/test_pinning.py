@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HOSTED = """
 execution: {type: local, pin_images: true}
-target: {api_endpoint: {url: u, model_id: m}}
+target: {api_endpoint: {url: http://u, model_id: m}}
 """
 SERVED = """
 defaults: [execution: slurm/default, deployment: vllm, _self_]

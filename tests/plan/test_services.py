@@ -24,7 +24,7 @@ def argv(*words: str) -> Argv:
 def test_nothing_is_deployed_unless_the_config_says_so(config: Config) -> None:
     for deployment in ("", "deployment: null\n", "deployment: {type: none}\n"):
         plan = config.plan(
-            f"{deployment}target: {{api_endpoint: {{url: u, model_id: m}}}}\nevaluation: {{tasks: [{TASK}]}}"
+            f"{deployment}target: {{api_endpoint: {{url: http://u, model_id: m}}}}\nevaluation: {{tasks: [{TASK}]}}"
         )
         assert plan.services == plan.jobs[0].services == ()
         assert plan.jobs[0].resources.gpus is None
@@ -220,7 +220,7 @@ def test_or_each_has_its_own(config: Config) -> None:
 
 
 def test_without_a_server_each_task_is_a_job(config: Config) -> None:
-    plan = config.plan(f"target: {{api_endpoint: {{url: u, model_id: m}}}}\n{TWO}")
+    plan = config.plan(f"target: {{api_endpoint: {{url: http://u, model_id: m}}}}\n{TWO}")
     assert [(job.id, job.services) for job in plan.jobs] == [("a", ()), ("b", ())]
     assert [step.id for step in plan.steps] == ["a", "b"]
 
@@ -229,7 +229,7 @@ def test_resources_and_what_only_the_backend_knows(config: Config) -> None:
     plan = config.plan(
         f"""\
         execution: {{memory_limit: 16g, cpus: 1.5, output_dir: '${{oc.env:OUT,x}}/y', shm_size: 1g, x-note: z}}
-        target: {{api_endpoint: {{url: u, model_id: m}}}}
+        target: {{api_endpoint: {{url: http://u, model_id: m}}}}
         evaluation: {{tasks: [{TASK}]}}
         """
     )
@@ -249,7 +249,9 @@ def test_resources_and_what_only_the_backend_knows(config: Config) -> None:
 
 
 def test_an_empty_output_dir_is_the_usual_one(config: Config) -> None:
-    text = f"target: {{api_endpoint: {{url: u, model_id: m}}}}\nevaluation: {{tasks: [{TASK}]}}"
+    text = (
+        f"target: {{api_endpoint: {{url: http://u, model_id: m}}}}\nevaluation: {{tasks: [{TASK}]}}"
+    )
     assert config.plan(text).output_dir == literal("./results")
 
 

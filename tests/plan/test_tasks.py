@@ -339,7 +339,9 @@ def test_a_url_wins_over_a_deployment(config: Config) -> None:
 
 
 def test_a_keys_name_brings_its_variable(config: Config) -> None:
-    step = config.step(OWN, "target: {api_endpoint: {url: u, model_id: m, api_key_name: MY_KEY}}")
+    step = config.step(
+        OWN, "target: {api_endpoint: {url: http://u, model_id: m, api_key_name: MY_KEY}}"
+    )
     assert step.api_key_name == "MY_KEY"
     assert step.run_config["target"]["api_endpoint"]["api_key_name"] == "MY_KEY"
     assert [(var.name, [type(part).__name__ for part in var.value]) for var in step.env] == [
@@ -350,7 +352,7 @@ def test_a_keys_name_brings_its_variable(config: Config) -> None:
 def test_the_harnesss_own_key_wins(config: Config) -> None:
     step = config.step(
         f"{OWN}, nemo_evaluator_config: {{target: {{api_endpoint: {{api_key_name: OTHER}}}}}}",
-        "target: {api_endpoint: {url: u, model_id: m, api_key_name: MY_KEY}}",
+        "target: {api_endpoint: {url: http://u, model_id: m, api_key_name: MY_KEY}}",
     )
     assert step.api_key_name == step.run_config["target"]["api_endpoint"]["api_key_name"] == "OTHER"
     assert [var.name for var in step.env] == ["OTHER"]
@@ -359,14 +361,14 @@ def test_the_harnesss_own_key_wins(config: Config) -> None:
 def test_a_key_that_the_user_sets_is_not_set_again(config: Config) -> None:
     step = config.step(
         f"{OWN}, env_vars: {{MY_KEY: 'lit:none'}}",
-        "target: {api_endpoint: {url: u, model_id: m, api_key_name: MY_KEY}}",
+        "target: {api_endpoint: {url: http://u, model_id: m, api_key_name: MY_KEY}}",
     )
     assert [(var.name, var.value) for var in step.env] == [("MY_KEY", literal("none"))]
 
 
 @pytest.mark.parametrize("name", ["_mine", "UID", "EVALC_SERVERS", "_EXIT_IO"])
 def test_a_key_whose_name_is_taken(config: Config, name: str) -> None:
-    text = f"target: {{api_endpoint: {{url: u, model_id: m, api_key_name: {name}}}}}\n"
+    text = f"target: {{api_endpoint: {{url: http://u, model_id: m, api_key_name: {name}}}}}\n"
     problem = config.problem(f"{text}evaluation: {{tasks: [{{{OWN}}}, {{{OWN}, id: u}}]}}")
     assert isinstance(problem, BadEnvName)
     assert (problem.code, problem.name, place(problem)) == ("bad-env-name", name, "api_key_name")

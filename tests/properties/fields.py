@@ -216,6 +216,10 @@ def own_argument(value: str) -> bool:
     return nul(value) or any(name in OWN for _, name in options([(Literal(value),)]))
 
 
+def unprintable(value: str) -> bool:
+    return not value.isprintable()
+
+
 def no_url(value: str) -> bool:
     return re.search(r"[\s\x00-\x1f\x7f]", value) is not None
 
@@ -307,7 +311,7 @@ FIELDS: dict[str, Field] = {
     "execution.sharing": CHOICE,
     "execution.memory_limit": CHOICE,
     "execution.shm_size": CHOICE,
-    "execution.output_dir": Field(nothing, planned("output_dir")),
+    "execution.output_dir": Field(unprintable, planned("output_dir")),
     "execution.docker_args.*": Field(own_argument, everywhere),
     "execution.extra_docker_args": words_of(everywhere, own_argument),
     "execution.env_vars.evaluation.*": literal(variable()),
@@ -315,7 +319,11 @@ FIELDS: dict[str, Field] = {
     "execution.mounts.evaluation.*": path_of(colon, mounted(argument)),
     "env_vars.*": literal(both(variable(), server_variable())),
     "target.api_endpoint.url": Field(
-        no_url, both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")), read_in=True
+        no_url,
+        both(variable("MODEL_URL"), setting("target", "api_endpoint", "url")),
+        shape="http://x/{}".format,
+        value="http://x/{}".format,
+        read_in=True,
     ),
     "target.api_endpoint.model_id": Field(has_control, MODEL, read_in=True),
     "target.api_endpoint.api_key_name": Field(no_variable, executed=False),

@@ -48,7 +48,7 @@ with open({log!r}, "a") as file:
     file.write(json.dumps(call) + "\\n")
 if is_server:
     signal.pause()
-if is_engine and args[0] == "stop":
+if is_engine and args[0] == "kill":
     sys.exit(1)  # it can't: the script has to do it
 if results and name != "curl":
     with open(os.path.join(results, "results.yml"), "w") as file:

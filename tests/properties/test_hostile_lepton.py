@@ -51,7 +51,7 @@ def shape(path: Steps, text: str) -> str:
         return f"lit:{text}"
     if "endpoints" in path or path[-1] in ("checkpoint_path", "dataset_dir", "cache_path"):
         return f"/{text}"
-    return text
+    return f"https://x/{text}" if path[-1] == "url" else text
 
 
 def fields(config: Plain) -> Iterator[Steps]:

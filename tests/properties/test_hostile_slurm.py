@@ -49,6 +49,8 @@ def shapes(path: Steps) -> Callable[[str], str]:
         return "lit:{}".format
     if "endpoints" in path or path[:2] == ("execution", "mounts"):
         return "/{}".format
+    if path[-1] == "url":
+        return "https://x/{}".format
     return shlex.quote if path[-1] == "extra_args" else str
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalc.plan.problems import Contradiction, NoEffect, NotGiven
-from evalc.words import literal_text
+from evalc.plan.problems import CannotCarry, Contradiction, NoEffect, NotGiven
+from evalc.words import Literal, literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,17 @@ def images(plan: Plan) -> Iterator[Problem]:
                 what="this can't be the name of a container image",
                 location=plan.origin.locate(text),
             )
+
+
+def output_dir(plan: Plan) -> Iterator[Problem]:
+    """Folders for runs that no line of a list, journal or message could show."""
+    text = "".join(part.text for part in plan.output_dir if isinstance(part, Literal))
+    if not text.isprintable():
+        yield CannotCarry(
+            why="a path with a line break or another control character",
+            key="execution.output_dir",
+            location=plan.origin.at("execution", "output_dir"),
+        )
 
 
 def other_backends_keys(plan: Plan) -> Iterator[Problem]:

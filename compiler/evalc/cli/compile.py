@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalc.cli.failures import report_error, report_failure, report_problems
-from evalc.cli.options import config_options, folders, golden_option, pin_option, task_option
+from evalc.cli.options import (
+    Target,
+    config_options,
+    folders,
+    golden_option,
+    pin_option,
+    task_option,
+)
 from evalc.cli.output import say
 from evalc.cli.progress import Progress
 from evalc.cli.report import written
@@ -48,7 +55,7 @@ Exit codes (the worst of all configs):
 @pin_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Target(),
     metavar="DIR",
     help="Where the bundle goes, by default build/NAME; with several configs, the folder that "
     "gets a bundle for each.",

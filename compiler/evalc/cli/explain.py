@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalc.cli.options import config_options
+from evalc.cli.options import SUFFIXES, config_options
 from evalc.cli.output import say
 from evalc.cli.report import history
 from evalc.errors import UsageError
@@ -32,9 +32,16 @@ Exit codes:
 """
 
 
+def _no_file(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A KEY, and not the CONFIG of somebody who has left the key out."""
+    if value.endswith(SUFFIXES):
+        raise UsageError(f"no key is named after {value}", "write evalc explain CONFIG KEY")
+    return value
+
+
 @click.command("explain", epilog=EPILOG)
 @config_options
-@click.argument("key")
+@click.argument("key", callback=_no_file)
 @click.option(
     "--cell",
     "cells",

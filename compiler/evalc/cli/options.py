@@ -27,6 +27,19 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+class Target(click.Path):
+    """A path that something is written to. Not an empty text, which is what a shell makes of a
+    variable that is not set, and which would be the current folder."""
+
+    def __init__(self, *, file_okay: bool = True) -> None:
+        super().__init__(path_type=Path, file_okay=file_okay)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def config_options(function: _Function) -> _Function:
     """Give a command CONFIG…, -o, --config-dir and --config-name; it gets ``requests``.
 
@@ -128,7 +141,7 @@ config_dir_option = click.option(
 
 golden_option = click.option(
     "--golden",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Target(file_okay=False),
     metavar="DIR",
     help="The folder of committed bundles: DIR/NAME for each config.",
 )

@@ -174,6 +174,10 @@ def _checked(composed: Composed, schema: Callable[[str], dict[str, Any]]) -> Con
 
         own = variables(found, composed.referred)
         found = [problem for problem in found if getattr(problem, "path", None) not in own]
+    if len(found) > 1:
+        from evalc.config.silence import without_echoes, without_other_groups
+
+        found = list(without_other_groups(root, list(without_echoes(found))))
     problems += found
     # What refers to a value that lacks is told with that value, where it can be given.
     asked = {problem.key for problem in found if isinstance(problem, MissingValue)}

@@ -505,16 +505,12 @@ def _settle(edit: _Edit, to: Path, key: Scalar, value: Node, dispute: _Dispute) 
         for step, inner in value.entries.items():
             if not (dispute.gives_way and step in there.entries):
                 _settle(edit, (*to, step), value.keys[step], inner, dispute)
-    elif (
-        dispute.gives_way
-        or value.source.kind == "builtin"
-        or _is_nothing(value)
-        or there.plain() == value.plain()
-    ):
+    elif dispute.gives_way or value.source.kind == "builtin" or _is_nothing(value):
         return
     elif there.source.kind == "builtin":
+        # Also where evalc's own refers to the older key: what is wrong with it stands there.
         edit.put(to, key, value)
-    else:
+    elif there.plain() != value.plain():
         conflict = ConflictingKeys(
             older=show_path(dispute.old),
             newer=show_path(to),

@@ -8,12 +8,13 @@ earlier one complained about. What it then says of a stand-in is a consequence, 
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING
 
-from evalc.config.checking.problems import MissingKey, MissingValue, UnknownKey
+from evalc.config.checking.problems import MissingKey, MissingValue, OtherGroup, UnknownKey
 from evalc.errors import Problem, first_line, nearest
 from evalc.source import Mapping, Scalar, Sequence
-from evalc.source.nodes import MARK, StandIn, walk
+from evalc.source.nodes import MARK, StandIn, scalar_text, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -133,6 +134,40 @@ def causes(
             continue
         if not any(_is_at(node, [problem.location]) for node in stand_ins):
             yield problem
+
+
+def without_echoes(problems: list[Problem]) -> Iterator[Problem]:
+    """Those that are not told of a reference, when they are told of what it refers to as well."""
+    told = {getattr(problem, "key", "") for problem in problems}
+    # A built-in deployment says 'deployment' of itself, whatever it is there.
+    told |= {re.sub(r"^auxiliary_deployments\.[^.]+", "deployment", key) for key in told}
+    for problem in problems:
+        at = problem.location
+        text = at.source.line(at.line)[at.column - 1 : at.end_column - 1] if at else ""
+        if not ("${" in text and told.intersection(re.split(r"[${}:,\s]+", text))):
+            yield problem
+
+
+def without_other_groups(root: Mapping, problems: list[Problem]) -> Iterator[Problem]:
+    """One problem in place of all that a group of evalc's is told for another backend's type."""
+    kind = walk(root, ("execution", "type"))
+    groups = {
+        _group(problem)
+        for problem in problems
+        if isinstance(problem, UnknownKey) and problem.path[:1] == ("execution",)
+    } - {""}
+    for problem in problems:
+        if _group(problem) not in groups:
+            yield problem
+    if groups and isinstance(kind, Scalar) and kind.value != "???":
+        names = ", ".join(sorted(groups))
+        yield OtherGroup(kind=scalar_text(kind), group=names, location=kind.location)
+
+
+def _group(problem: Problem) -> str:
+    """The file of evalc's own that a problem points into."""
+    at = problem.location
+    return at.source.name if at and at.source.kind == "builtin" else ""
 
 
 def _start(problem: Problem) -> tuple[object, ...]:

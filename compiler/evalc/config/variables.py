@@ -30,7 +30,8 @@ def variables(problems: Iterable[Problem], referred: Collection[Path]) -> list[P
     """
     unknown = [p.path for p in problems if isinstance(p, UnknownKey) and _HARNESS not in p.path]
     heads = {path[:length] for path in referred for length in range(1, len(path) + 1)}
-    return [path for path in unknown if path in heads]
+    # Where the type is not known, each backend's schema may tell of a key.
+    return [path for path in dict.fromkeys(unknown) if path in heads]
 
 
 def without(root: Mapping, paths: Iterable[Path]) -> Mapping:

@@ -73,7 +73,7 @@ class Origin:
         part: tuple[str, Location] | None = None
         around: tuple[str, Location] | None = None
         for path, node in scalars(self._root):
-            if value in (node.value, node.text):
+            if value == node.value or (value == node.text and node.value is not None):
                 return show_path(path), node.location
             if not isinstance(value, str):
                 continue

@@ -228,14 +228,16 @@ class BadUrl(Problem):
     """The address of an endpoint that can't be one."""
 
     code: ClassVar[str] = "bad-value"
+    why: str
+    advice: str
 
     @property
     def message(self) -> str:
-        return "the endpoint's URL has a space, a line break or another such character in it"
+        return f"the endpoint's URL {self.why}"
 
     @property
     def label(self) -> str:
-        return "write a space as %20"
+        return self.advice
 
 
 class Contradiction(Problem):

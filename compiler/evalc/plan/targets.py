@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from evalc.plan.env import name_fault
 from evalc.plan.names import ENDPOINT_URL
-from evalc.plan.origin import Origin
 from evalc.plan.problems import BadEnvName, BadUrl, NotGiven
 from evalc.plan.reading import Reader
 from evalc.plan.settings import api_endpoint, as_word, block
-from evalc.source.nodes import MARK
+from evalc.source.nodes import MARK, scalars
 from evalc.words import Literal, RuntimeEnv, Word, literal
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ _USUAL_PATHS = {
     "embedding": "/v1/embeddings",
 }
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f]")
+# Also what stands for the URL of an auxiliary deployment, or for one that is wrong already.
+_URL = re.compile(rf"https?://[^/?#]|auxiliary_deployments\.|.*{MARK}", re.IGNORECASE)
 _BY_NAME = "an endpoint of the type lepton is found by it"
 # The load balancer's port where the config does not say.
 _PROXY_PORT = 5009
@@ -81,10 +82,17 @@ class TargetReader(Reader):
         """Refuse what no client could ask: the server would be blamed, hours later."""
         texts = [part.text for part in url or () if isinstance(part, Literal)]
         if any(_NOT_IN_URLS.search(text) for text in texts):
-            # It was written once, for all tasks or in one.
-            at = Origin(self.root).locate(texts[0] if len(url or ()) == 1 else url)
-            at = at or self.value_at("target", "api_endpoint", "url")
-            self.problems.append(BadUrl(location=at))
+            why = "has a space, a line break or another such character in it"
+            advice = "write a space as %20"
+        elif url and isinstance(url[0], Literal) and not _URL.match(_filled(url)):
+            why, advice = "does not begin with http:// and a host", "write http://HOST:PORT/PATH"
+        else:
+            return
+        # It was written once, for all tasks or in one.
+        asked = (node for path, node in scalars(self.root) if path[-2:] == ("api_endpoint", "url"))
+        at = next((n.location for n in asked if n.value in (texts[0], url)), None)
+        at = at or self.value_at("target", "api_endpoint", "url")
+        self.problems.append(BadUrl(why=why, advice=advice, location=at))
 
     def _may_be_told_elsewhere(self, settings: dict[str, Any]) -> bool:
         """Whether a stand-in may be where the endpoint is given, or served."""
@@ -124,3 +132,8 @@ class TargetReader(Reader):
             at = self.at("target", "api_endpoint", "api_key_name")
             self.problems.append(BadEnvName(name=str(name), why=fault, location=at))
         return str(name)
+
+
+def _filled(word: Word) -> str:
+    """A word with a letter for what is known only when it runs."""
+    return "".join(part.text if isinstance(part, Literal) else "x" for part in word)

@@ -220,6 +220,17 @@ def test_mounts(config: Lowering, engine: str, mounts: str, error: tuple[str, st
     assert config.errors(f"engine: {engine}\nmounts: {mounts}", SERVED + TASK) == [error]
 
 
+def test_a_place_that_is_a_variable_alone(config: Lowering) -> None:
+    """There is no text to find it by."""
+    task = "evaluation: {tasks: [{name: t, container: i, command: c, dataset_dir: '${oc.env:SETS}'}]}\n"
+    config.plan("", HOSTED + task)
+
+
+def test_a_text_is_not_found_where_nothing_is_said(config: Lowering) -> None:
+    task = TASK.replace("}]", ", dataset_dir: 'null'}]")
+    assert config.errors("hostname: null", HOSTED + task) == [("contradiction", "'null'")]
+
+
 @pytest.mark.parametrize("engine", ["pyxis", "none"])
 def test_data_sets_have_a_place(config: Lowering, engine: str) -> None:
     task = "evaluation: {tasks: [{name: t, container: i, command: c, dataset_dir: sets/a}]}\n"

@@ -53,6 +53,7 @@ def check(plan: Plan) -> Iterator[Problem]:
     yield from found.variables()
     yield from found.labels()
     yield from found.idle_keys()
+    yield from checks.output_dir(plan)
     yield from checks.auto_export(plan)
     yield from found.objects()
 

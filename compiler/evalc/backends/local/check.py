@@ -36,6 +36,7 @@ def check(plan: Plan) -> Iterator[Problem]:
             advice="use 'sharing: shared', or 'mode: sequential'",
             location=plan.origin.at("execution", "sharing"),
         )
+    yield from checks.output_dir(plan)
     yield from _relative_paths(plan, options)
     yield from _clusters_keys(plan)
     yield from checks.other_backends_keys(plan)

@@ -183,7 +183,9 @@ class _Check:
 
     def _mount_at(self, mount: Mount) -> Location:
         """Where a mount was written: a key of ``mounts``, or a value elsewhere."""
-        first = next(part for part in mount.source if isinstance(part, Literal)).text
+        first = next((part.text for part in mount.source if isinstance(part, Literal)), None)
+        if first is None:
+            return self.plan.origin.locate(mount.source) or self.at("mounts")
         kinds: list[Path] = [("deployment",), ("evaluation",)]
         kinds += [("auxiliary", s.name) for s in self.plan.services if s.env_prefix]
         for kind in kinds:

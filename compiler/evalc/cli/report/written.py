@@ -112,10 +112,16 @@ def as_text(result: Written, *, tree: bool) -> str:
     rows = [
         *_needs(result.needs),
         *_cost(result.gpu_hours),
-        ("run", f"cd {shlex.quote(str(result.out))} && {result.run}"),
+        ("run", f"cd {_for_cd(result.out)} && {result.run}"),
     ]
     parts.append(_indented(columns((name, visible(text)) for name, text in rows)))
     return ("\n\n" if tree else "\n").join(parts)
+
+
+def _for_cd(folder: Path) -> str:
+    """A folder as a word that ``cd`` takes for one, whatever its name."""
+    text = str(folder)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def amount(size: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from evalc.cli.options import Target
 from evalc.cli.output import note, say
 from evalc.cli.report.as_json import dumps
 from evalc.cli.runs.common import tracking
@@ -30,7 +31,7 @@ Exit codes:
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option(
     "--to",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Target(file_okay=False),
     metavar="DIR",
     help="Where they go, by default fetched/RUN; with several runs, the folder that gets one each.",
 )

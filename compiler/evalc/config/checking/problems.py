@@ -118,6 +118,23 @@ class MissingKey(Problem):
         return f"add '{self.key}' here, or give it with -o +{self.path}=VALUE"
 
 
+class OtherGroup(Problem):
+    """``execution.type`` is not what the group of evalc's that the config is made of is for."""
+
+    code: ClassVar[str] = "contradiction"
+    kind: str
+    group: str
+
+    @property
+    def message(self) -> str:
+        return f"'execution.type' is {self.kind}, and the config is made of {self.group}"
+
+    @property
+    def label(self) -> str:
+        option = self.kind if self.kind == "local" else f"{self.kind}/default"
+        return f"choose the group instead: '- execution: {option}', or -o execution={option}"
+
+
 class EmptyConfig(Problem):
     """A config in which the user has said nothing at all."""
 

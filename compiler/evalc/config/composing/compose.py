@@ -16,7 +16,6 @@ from evalc.config.composing.fill import fill_references
 from evalc.config.composing.interpolation import Resolver, unreadable
 from evalc.config.composing.keys import split_key
 from evalc.config.composing.merge import Layers, copied, shallow
-from evalc.config.composing.overrides import Override, parse_overrides
 from evalc.config.composing.problems import NotAMapping
 from evalc.config.composing.repository import Repository, no_folders
 from evalc.errors import ConfigError, Problem, Source
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence as Items
 
+    from evalc.config.composing.overrides import Override
     from evalc.config.composing.repository import Added
 
 
@@ -102,7 +102,11 @@ class Composing:
         underlay: Callable[[Mapping], Mapping] = lambda root: root,
         readdress: Callable[[Override, Mapping], Override] = lambda override, _root: override,
     ) -> None:
-        self._overrides = parse_overrides(overrides)
+        self._overrides: Items[Override] = ()
+        if overrides:
+            from evalc.config.composing.overrides import parse_overrides
+
+            self._overrides = parse_overrides(overrides)
         self.repository = Repository(primary, config_dirs, builtin, added)
         self._command_keys = command_keys
         self._underlay = underlay

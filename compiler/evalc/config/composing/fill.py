@@ -133,7 +133,11 @@ class _Filler:
         """A new node for what a reference stands for."""
         if isinstance(found.value, Mapping | Sequence):
             assert found.path is not None
-            return copy.copy(self.fill(found.value, found.path, shown))
+            made = copy.copy(self.fill(found.value, found.path, shown))
+            # It stands where the reference does, as a scalar would; what is in it, where it was
+            # written.
+            made.source, made.start, made.end = node.source, node.start, node.end
+            return made
         if isinstance(found.value, list):
             items = [self._item(item, node, (*shown, i)) for i, item in enumerate(found.value)]
             return Sequence(node.source, node.start, node.end, items)
