@@ -10,15 +10,11 @@ from golden.examples import EXAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalc.compiler import Request, _schema_for
-from evalc.config import BUILTIN
+from evalc.compiler import Request, _load, _schema_for
+from evalc.config import Matrix
 from evalc.config.checking.checker import Checker
 from evalc.config.checking.proof import is_right
-from evalc.config.checking.schema import is_command
 from evalc.config.checking.standins import Late, instance
-from evalc.config.composing.compose import compose
-from evalc.config.normalise import normalise, with_defaults
-from evalc.source import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,18 +22,11 @@ if TYPE_CHECKING:
 
 
 def values(file: Path) -> tuple[dict[str, Any], str]:
-    """A config as the checker gets it, and its backend."""
-    request = Request(file)
-    composed = compose(
-        read_file(request.config),
-        config_dirs=(),
-        overrides=(),
-        builtin=BUILTIN,
-        command_keys=lambda path: is_command(path, lambda: _schema_for("slurm")),
-        underlay=lambda root: with_defaults(root, BUILTIN),
-    )
-    root, _ = normalise(composed.root)
-    value, loose = instance(root)
+    """A config as the checker gets it, of a matrix its first cell, and its backend."""
+    config = _load(Request(file))
+    if isinstance(config, Matrix):
+        config = config.cells[0].config
+    value, loose = instance(config.root)
     assert not loose
     return value, value["execution"]["type"]
 
