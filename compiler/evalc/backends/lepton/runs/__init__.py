@@ -17,7 +17,8 @@ from evalc.backends.lepton.runs.diagnosis import inquiry
 from evalc.backends.lepton.runs.folder import RunFolder
 from evalc.backends.lepton.runs.gathering import gather
 from evalc.backends.lepton.runs.judge import Evidence, judge
-from evalc.backends.lepton.runs.platform import by_name, check_client, connect
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import check_client, connect
 from evalc.backends.lepton.runs.reading import told
 from evalc.backends.lepton.runs.settling import settle
 from evalc.backends.lepton.runs.submitting import Work, wanted
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalc.backends.base import Needs
-    from evalc.backends.lepton.runs.platform import Job, Platform
+    from evalc.backends.lepton.runs.answers import Job
+    from evalc.backends.lepton.runs.platform import Platform
     from evalc.backends.running import Elsewhere, Host, Inquiry, Run
 
 
@@ -76,7 +78,7 @@ class LeptonRuns:
         path = _take_lock(host, folder)
         try:
             folder.note_invocation()
-            named = by_name(platform.jobs(folder.invocation))
+            named = jobs_of(platform, folder)
             work = Work(platform, folder, wanted(folder, named, jobs, again=again), environ, said)
             left: list[str] = []
             try:
@@ -165,7 +167,7 @@ def _take_lock(host: Host, folder: RunFolder) -> Path:
 def _judged(platform: Platform, folder: RunFolder, run: Run) -> dict[str, Sight]:
     # Before the platform is asked: who ends in between has created what is then seen.
     at_work = lock.holder(folder.logs / keeping.LOCK) is not None
-    named = by_name(platform.jobs(folder.invocation))
+    named = jobs_of(platform, folder)
     note_failures(platform, folder, named)
     endpoints = {
         name: platform.endpoint(name)
@@ -210,7 +212,7 @@ def _tidy(platform: Platform, folder: RunFolder) -> None:
         return  # the folder can't be written: nobody can note what was done
     since = time.time() - settle()
     try:
-        named = by_name(platform.jobs(folder.invocation))
+        named = jobs_of(platform, folder)
         ending.remove_unneeded(platform, folder, named)
         if any(folder.told_of(one).may_come(since) for one in folder.endpoints.values()):
             keeping.start(folder, (), os.environ)

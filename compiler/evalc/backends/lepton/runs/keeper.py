@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from evalc.backends.lepton.runs import keeping, lock
 from evalc.backends.lepton.runs.ending import remove_unneeded
 from evalc.backends.lepton.runs.folder import RunFolder
-from evalc.backends.lepton.runs.platform import Unauthorized, by_name, connect
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import Unauthorized, connect
 from evalc.backends.lepton.runs.submitting import Work
 from evalc.backends.running import Run, Unreachable
 from evalc.errors import EvalcError
@@ -40,7 +41,7 @@ def keep(folder: RunFolder, jobs: Sequence[str]) -> None:
     while True:
         try:
             work.step()
-            named = by_name(work.platform.jobs(folder.invocation))
+            named = jobs_of(work.platform, folder)
             to_come = [job.id for job in work.left]
             keeping.note_to_come(folder, to_come)
             for name in remove_unneeded(work.platform, folder, named, to_come):
