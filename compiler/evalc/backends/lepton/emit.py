@@ -16,7 +16,7 @@ from evalc.plan.model import words_of
 from evalc.plan.names import ENDPOINT_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from evalc.backends.lepton.specs import EndpointObject, JobObject
     from evalc.plan import Plan
@@ -164,7 +164,7 @@ class _Emitter:
                     {
                         "name": one.name,
                         "path": f"{one.folder}/logs/endpoint.spec.json".lstrip("/"),
-                        "replicas": one.spec["resource_requirement"]["min_replicas"],
+                        "replicas": _replicas(one.spec["resource_requirement"]),
                     }
                     for one in endpoints
                 ],
@@ -179,6 +179,7 @@ class _Emitter:
                 marked=bool(endpoints) or any(map(self._runs_already, jobs)),
                 ttl=self.options.tasks.ttl,
                 visibility=self.options.tasks.visibility,
+                labels=self.options.tasks.labels,
                 tokens=sorted(tokens),
                 services=self.plan.services,
                 shared=self.options.shared,
@@ -196,6 +197,13 @@ class _Emitter:
 def _shown(value: str | Word) -> str:
     """A text that may be known at submit time only, for people."""
     return value if isinstance(value, str) else quoting.show(value)
+
+
+def _replicas(resources: Mapping[str, Any]) -> str:
+    """The options of ``lep endpoint create`` for them: without any it puts 1 in the file's place,
+    and ``-r`` sets both bounds."""
+    low, high = resources["min_replicas"], resources["max_replicas"]
+    return f"-r {low}" if low == high else f"--min-replicas {low} --max-replicas {high}"
 
 
 def _json(path: str, value: Any) -> Artifact:

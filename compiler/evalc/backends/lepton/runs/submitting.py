@@ -166,8 +166,10 @@ class Work:
     def _is_there(self, job: JobPlan, found: Sequence[Job], told: journal.Told) -> bool:
         """Whether a job is there already; one that was on its way when somebody was killed is
         waited for."""
-        if any(is_live(one) for one in found):
-            self._adopt(job, found)
+        if live := [one for one in found if is_live(one)]:
+            # Beside one that is known, another one is its twin, and on its way out.
+            if not any(one.id in told.ids for one in live):
+                self._adopt(job, found)
             return True
         return told.open and self._look_for(job, (told.at or 0.0) + self._settle)
 
