@@ -417,6 +417,25 @@ def test_what_nobody_lists_is_stopped(desk: Desk) -> None:
     assert desk.lepton.states() == ["Stopped"]
 
 
+def test_a_variable_that_is_not_set(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = config(task(WAITS), task("exit 3", "beta"), **HOSTED)
+    whole["execution"]["lepton_platform"]["tasks"]["mounts"][0]["path"] = "/${oc.env:WHERE}"
+    desk.compile(whole)
+    said = "not set in the environment: WHERE"
+    assert [sight.reason for sight in desk.submit().values()] == [said, said]
+    assert desk.lepton.jobs() == []
+    monkeypatch.setenv("WHERE", "runs")
+    desk.submit()
+    wait_for(lambda: desk.states() == [State.RUNNING, State.FAILED])
+    monkeypatch.delenv("WHERE")
+    # What runs is not said to have failed: nobody would ask for it again.
+    alpha, beta = desk.submit(again=True).values()
+    assert alpha.state is State.RUNNING
+    assert (beta.state, beta.reason) == (State.FAILED, said)
+    go(desk)
+    assert desk.ends() == [State.COMPLETED, State.FAILED]
+
+
 def test_a_refusal_by_403_is_no_matter_of_the_token(desk: Desk) -> None:
     desk.compile(config(task("true"), **HOSTED))
     desk.lepton.fault("status", "POST", "/jobs", code=403)

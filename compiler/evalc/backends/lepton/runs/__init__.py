@@ -68,12 +68,14 @@ class LeptonRuns:
         its own goes on with that; see :mod:`keeping`."""
         folder = _folder(host, run)
         environ = {**os.environ, **env}
-        if unset := folder.unset(environ):
-            text = f"not set in the environment: {', '.join(unset)}"
-            return {
-                job.id: Sight(State.FAILED, text) for job in run.jobs if not jobs or job.id in jobs
-            }
         platform = connect()
+        if unset := folder.unset(environ):
+            seen = _judged(platform, folder, run)
+            named = jobs_of(platform, folder)
+            sight = Sight(State.FAILED, f"not set in the environment: {', '.join(unset)}")
+            # What is there, or another process is going to create, is no worse for it.
+            lost = {*wanted(folder, named, jobs, again=again)} - {*keeping.to_come(folder)}
+            return {job: sight if job in lost else seen[job] for job in seen}
         ending.end_keeper(folder)
         path = _take_lock(host, folder)
         try:
