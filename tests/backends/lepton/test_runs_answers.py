@@ -9,11 +9,14 @@ import pytest
 from backends.lepton.lab import compiled, config
 
 from evalc.backends.lepton.runs import journal
+from evalc.backends.lepton.runs import platform as module
 from evalc.backends.lepton.runs.answers import Job
 from evalc.backends.lepton.runs.folder import RunFolder
 from evalc.backends.lepton.runs.platform import Platform
+from evalc.backends.lepton.runs.settling import settle
 from evalc.backends.running import Run, Unreachable
 from evalc.bundle import write
+from evalc.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +82,34 @@ def test_what_is_no_list_of_jobs_is_no_answer(answer: Any) -> None:
 def test_what_is_no_log_is_no_answer() -> None:
     with pytest.raises(Unreachable, match="its answer can't be read"):
         list(platform({"status": "error"}).past_log(job="a-1"))
+
+
+def test_who_is_waited_for_in_vain_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def get(*_: object, **__: object) -> Any:
+        asked.append(1)
+        if len(asked) < 4:
+            raise ConnectionError
+        return []
+
+    monkeypatch.setattr(module, "_PATIENCE", 0.6)
+    lost = SimpleNamespace(ensure_json=lambda answer: answer)
+    client = Platform(SimpleNamespace(workspace_id="w", _get=get, job=lost))
+    for tries in (2, 1):
+        before = len(asked)
+        with pytest.raises(Unreachable):
+            client.jobs("a")
+        assert len(asked) - before == tries
+    assert client.jobs("a") == []
+    assert not Platform._is_lost
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
+def test_seconds_that_are_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVALC_SETTLE_SECONDS", text)
+    with pytest.raises(UsageError, match="EVALC_SETTLE_SECONDS is no number of seconds"):
+        settle()
 
 
 def test_how_an_earlier_job_failed_is_not_told_of_a_later_one(

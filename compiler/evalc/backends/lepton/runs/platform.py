@@ -10,7 +10,7 @@ import time
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalc.backends.lepton.runs.answers import (
     UNREADABLE,
@@ -123,6 +123,10 @@ def check_client() -> None:
 
 class Platform:
     """A workspace. Every method raises :class:`~evalc.backends.running.Unreachable`."""
+
+    # Whether it was waited for in vain: a command asks about one run after the other, and whoever
+    # waits for it waits once.
+    _is_lost: ClassVar[bool] = False
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -336,11 +340,11 @@ class Platform:
 
     def _ask(self, call: Callable[[], _Answer]) -> _Answer:
         """A request that can be repeated."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + (0 if Platform._is_lost else _PATIENCE)
         pause = 0.5
         while True:
             try:
-                return call()
+                answer = call()
             except Exception as error:  # noqa: BLE001 - sorted below
                 code = code_of(error)
                 if code == 404:
@@ -353,6 +357,10 @@ class Platform:
                 wait = max(pause, retry_after(error))
                 hopeless = code is not None and code < 500 and code != 429
                 if hopeless or time.monotonic() + wait > end:
+                    Platform._is_lost = not hopeless
                     raise Unreachable(self.name, why_of(error)) from None
                 time.sleep(wait)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                Platform._is_lost = False
+                return answer
