@@ -113,6 +113,24 @@ def test_the_endpoint_is_gone_when_the_run_is_over(
     assert desk.keeper() is None
 
 
+def test_a_run_is_not_over_while_somebody_else_is_to_remove_its_endpoint(desk: Desk) -> None:
+    desk.compile(config(task("true"), **SERVED))
+    desk.submit()
+    wait_for(desk.lepton.jobs)
+    desk.kill_keeper()
+    path = desk.place.logs / keeping.LOCK
+    # Whoever submits by the script, for instance, and looks every 15 seconds.
+    with subprocess.Popen(["sleep", "60"]) as other:
+        lock.hand_over(path, other.pid)
+        wait_for(lambda: desk.lepton.states() == ["Completed"])
+        (sight,) = desk.sights().values()
+        assert sight.state is State.RUNNING
+        assert "it has ended (completed); its endpoint is still to be removed" in sight.reason
+        other.kill()
+    assert desk.states() == [State.COMPLETED]
+    wait_for(lambda: not desk.lepton.endpoints())
+
+
 def test_stopping(desk: Desk) -> None:
     whole = config(task(WAITS), task(WAITS, "beta"), execution={"sharing": "shared"}, **SERVED)
     whole["execution"]["lepton_platform"] = config()["execution"]["lepton_platform"]

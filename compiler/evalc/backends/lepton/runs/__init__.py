@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalc.backends.lepton.runs import ending, keeping, lock
@@ -108,11 +109,12 @@ class LeptonRuns:
                 reason = f"its folder can't be read: {error}"
                 found[run.invocation] = {job.id: Sight(State.UNKNOWN, reason) for job in run.jobs}
                 continue
-            found[run.invocation] = sights = _judged(platform, folder, run)
-            if all(sight.state.is_end for sight in sights.values()):
-                # Nobody asks for it again: it is not over before its endpoint is gone.
+            sights = _judged(platform, folder, run)
+            over = all(sight.state.is_end for sight in sights.values())
+            if over:
                 ending.end_keeper(folder)
             _tidy(platform, folder)
+            found[run.invocation] = _held_open(folder, sights) if over else sights
         return found
 
     def cancel(self, host: Host, run: Run, jobs: Sequence[str]) -> Sequence[Stopped]:
@@ -162,7 +164,7 @@ def _take_lock(host: Host, folder: RunFolder) -> Path:
     except OSError as error:
         raise Unreachable(host.name, f"{path} can't be written: {error.strerror}") from None
     if other is not None:
-        raise Unreachable(host.name, f"process {other} is at work in {folder.path}")
+        raise Unreachable(host.name, f"process {other} is at work in {folder.path}: end it first")
     return path
 
 
@@ -197,6 +199,28 @@ def _judged(platform: Platform, folder: RunFolder, run: Run) -> dict[str, Sight]
             )
         )
     return sights
+
+
+def _held_open(folder: RunFolder, sights: Mapping[str, Sight]) -> Mapping[str, Sight]:
+    """A run whose jobs have ended, as it is told: nobody asks again for one that is over, so it is
+    not before its endpoints are gone. Where another process removes them, that may be ended."""
+    left = {
+        id_
+        for one in folder.endpoints.values()
+        if folder.told_of(one).may_exist
+        for id_ in one.jobs[-1:]
+    }
+    return {
+        id_: replace(
+            sight,
+            state=State.RUNNING,
+            reason=f"it has ended ({sight.state.value}); its endpoint is still to be removed",
+            ended=None,
+        )
+        if id_ in left
+        else sight
+        for id_, sight in sights.items()
+    }
 
 
 def _tidy(platform: Platform, folder: RunFolder) -> None:
