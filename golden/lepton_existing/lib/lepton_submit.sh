@@ -39,7 +39,7 @@ evalc_submit_main() {
     exit 0
   fi
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
-  evalc_lock "$_logs/submit.lock" || exit "$?"
+  evalc_take_folder
   _answer=$(mktemp) || evalc_die "$_EXIT_IO" "can't write a temporary file"
   trap 'rm -f -- "$_answer"; evalc_unlock' EXIT
   evalc_catch_signals
@@ -55,6 +55,15 @@ evalc_submit_main() {
   evalc_submit_missing
   evalc_follow
   evalc_report
+}
+
+# evalc_take_folder: one at a time is at work with a run. Does not return when another one is.
+evalc_take_folder() {
+  local _why=0
+  evalc_lock "$_logs/submit.lock" || _why=$?
+  [ "$_why" -ne "$_EXIT_BUSY" ] ||
+    evalc_say "it can be ended anywhere, and this goes on where it was; what evalc left behind is ended by 'evalc kill' and 'evalc resume'"
+  [ "$_why" -eq 0 ] || exit "$_why"
 }
 
 evalc_submit_options() {
