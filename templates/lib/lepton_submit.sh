@@ -39,7 +39,7 @@ evalc_submit_main() {
     exit 0
   fi
   mkdir -p -- "$_logs" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir"
-  evalc_lock "$_logs/submit.lock" || exit "$?"
+  evalc_take_folder
   _answer=$(mktemp) || evalc_die "$_EXIT_IO" "can't write a temporary file"
   trap 'rm -f -- "$_answer"; evalc_unlock' EXIT
   evalc_catch_signals
@@ -49,11 +49,21 @@ evalc_submit_main() {
   evalc_list_jobs
   evalc_each_task evalc_judge_task
   evalc_each_task evalc_end_doubt
+  evalc_each_task evalc_stop_twins
   if [ -n "$_stop" ]; then evalc_stop_everything; fi
   [ -z "$_again" ] || evalc_each_task evalc_submit_again
   evalc_submit_missing
   evalc_follow
   evalc_report
+}
+
+# evalc_take_folder: one at a time is at work with a run. Does not return when another one is.
+evalc_take_folder() {
+  local _why=0
+  evalc_lock "$_logs/submit.lock" || _why=$?
+  [ "$_why" -ne "$_EXIT_BUSY" ] ||
+    evalc_say "it can be ended anywhere, and this goes on where it was; what evalc left behind is ended by 'evalc kill' and 'evalc resume'"
+  [ "$_why" -eq 0 ] || exit "$_why"
 }
 
 evalc_submit_options() {
@@ -194,6 +204,7 @@ _ended_as='' _told=' '
 # killed, or the answer was lost.
 evalc_adopt() {
   local _one
+  ! evalc_is_listed_live "${_job[$_task]}" || return 0
   for _one in ${_named["${_name_of[$_task]}-$_invocation"]-}; do
     case $_told in *" $_one "*) continue ;; esac
     mkdir -p -- "$_logs"
@@ -203,6 +214,35 @@ evalc_adopt() {
     _told+="$_one "
     evalc_has_ended "${_state_of[$_one]-UNK}" || return 0
   done
+}
+
+# evalc_is_listed_live ID: whether the list has a job that goes on.
+evalc_is_listed_live() {
+  [ -n "$1" ] && [ -n "${_state_of[$1]-}" ] && ! evalc_has_ended "${_state_of[$1]}"
+}
+
+# evalc_stop_twins: of two jobs of one name, which there are where a request that was given up was served after
+# all, one stays: they would write to one folder.
+evalc_stop_twins() {
+  local _one
+  evalc_is_listed_live "${_job[$_task]-}" || return 0
+  for _one in ${_named["${_name_of[$_task]}-$_invocation"]-}; do
+    if [ "$_one" = "${_job[$_task]}" ] || ! evalc_is_listed_live "$_one"; then continue; fi
+    case ${_state_of[$_one]} in Stopping | Terminating | Deleting) continue ;; esac
+    evalc_ask_stop "$_one"
+    case $_status in
+      2?? | 404) evalc_say "$_task: stopped job $_one: job ${_job[$_task]} does the same" ;;
+      *) evalc_say "$_task: can't stop job $_one, a twin of ${_job[$_task]} ($(evalc_said))" ;;
+    esac
+  done
+}
+
+# evalc_ask_stop ID: have a job end; the answer is in _status.
+evalc_ask_stop() {
+  local _stopping=$_bundle_dir/logs/.stop.json
+  printf '{"spec": {"stopped": true}}\n' >"$_stopping" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir/logs"
+  evalc_ask PATCH "/jobs/$1" "$_stopping"
+  rm -f -- "$_stopping"
 }
 
 evalc_cannot_note() { evalc_die "$_EXIT_IO" "can't write $_logs/journal: is the disk full?"; }
@@ -516,6 +556,7 @@ evalc_follow() {
     evalc_wait "$_pace"
     [ -z "$_signal" ] || return 0
     evalc_list_jobs
+    evalc_each_task evalc_stop_twins
     evalc_each_task evalc_judge_waiting
   done
 }
@@ -617,13 +658,11 @@ evalc_stop_everything() {
 }
 
 evalc_stop_job() {
-  local _stopping=$_bundle_dir/logs/.stop.json
   [ "${_todo[$_task]}" = wait ] || {
     _todo[$_task]=left
     return 0
   }
-  printf '{"spec": {"stopped": true}}\n' >"$_stopping" || evalc_die "$_EXIT_IO" "can't write in $_bundle_dir/logs"
-  evalc_ask PATCH "/jobs/${_job[$_task]}" "$_stopping"
+  evalc_ask_stop "${_job[$_task]}"
   case $_status in
     2?? | 404)
       evalc_note stopped "job=${_job[$_task]}" || evalc_cannot_note
@@ -635,7 +674,6 @@ evalc_stop_job() {
       _code=1
       ;;
   esac
-  rm -f -- "$_stopping"
 }
 
 # evalc_report: what has become of each task. Does not return.

@@ -235,7 +235,7 @@ def test_without_a_deployment_the_target_is_needed(config: Config) -> None:
     url, model = config.problems(f"evaluation: {{tasks: [{{{OWN}}}]}}")
     assert type(url) is type(model) is NotGiven
     assert url.message.startswith("'target.api_endpoint.url' must be given: there is no deployment")
-    assert url.label == "add it, or give it with -o target.api_endpoint.url=…"
+    assert url.label == "add it, or give it with -o ++target.api_endpoint.url=…"
     assert model.message.endswith("no deployment names a model")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from evalc.errors import Location, Problem
@@ -20,7 +21,9 @@ class NotGiven(Problem):
 
     @property
     def label(self) -> str:
-        return f"add it, or give it with -o {self.key}=…"
+        # Whether it is there already, as an empty one, or not: '++' takes both.
+        key = re.sub(r"\[(\d+)\]", r".\1", self.key)
+        return f"add it, or give it with -o ++{key}=…"
 
 
 class UnknownTask(Problem):

@@ -108,7 +108,9 @@ def lep(lab: Lab, *arguments: str) -> str:
 
 @pytest.mark.xdist_group("lepton")
 def test_the_commands_of_the_readme_do_it_by_hand(lab: Lab) -> None:
-    lab.compile(config("alpha", deployment=SERVER, target=TARGET))
+    bounds = {"min_replicas": 1, "max_replicas": 3}
+    server = {**SERVER, "lepton_config": {**SERVER["lepton_config"], **bounds}}
+    lab.compile(config("alpha", deployment=server, target=TARGET))
     lab.submit("--prepare")
     readme = (lab.bundle / "README.md").read_text().replace("INVOCATION", lab.invocation)
     commands = [line.split() for line in readme.splitlines() if line.startswith("lep ")]
@@ -116,6 +118,8 @@ def test_the_commands_of_the_readme_do_it_by_hand(lab: Lab) -> None:
     lep(lab, *create)
     wait_for(lambda: [e["status"]["state"] for e in lab.lepton.endpoints()] == ["Ready"])
     (endpoint,) = lab.lepton.endpoints()
+    resources = endpoint["spec"]["resource_requirement"]
+    assert {key: resources[key] for key in bounds} == bounds
     assert endpoint["spec"]["auto_scaler"] == {"scale_down": {"no_traffic_timeout": 0}}
     url = endpoint["status"]["endpoint"]["external_endpoint"]
     assert url in lep(lab, *get)

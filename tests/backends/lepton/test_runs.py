@@ -12,7 +12,7 @@ from backends.lepton.desk import Desk
 from backends.lepton.lab import SERVER, TARGET, VOLUME, config
 from waiting import wait_for
 
-from evalc.backends.lepton.runs import keeping, lock, platform, reading
+from evalc.backends.lepton.runs import keeping, known, lock, platform, reading
 from evalc.backends.lepton.runs.judge import judge
 from evalc.backends.lepton.runs.platform import ClientMissing, NotLoggedIn
 from evalc.backends.running import State, Unreachable
@@ -113,6 +113,24 @@ def test_the_endpoint_is_gone_when_the_run_is_over(
     assert desk.keeper() is None
 
 
+def test_a_run_is_not_over_while_somebody_else_is_to_remove_its_endpoint(desk: Desk) -> None:
+    desk.compile(config(task("true"), **SERVED))
+    desk.submit()
+    wait_for(desk.lepton.jobs)
+    desk.kill_keeper()
+    path = desk.place.logs / keeping.LOCK
+    # Whoever submits by the script, for instance, and looks every 15 seconds.
+    with subprocess.Popen(["sleep", "60"]) as other:
+        lock.hand_over(path, other.pid)
+        wait_for(lambda: desk.lepton.states() == ["Completed"])
+        (sight,) = desk.sights().values()
+        assert sight.state is State.RUNNING
+        assert "it has ended (completed); its endpoint is still to be removed" in sight.reason
+        other.kill()
+    assert desk.states() == [State.COMPLETED]
+    wait_for(lambda: not desk.lepton.endpoints())
+
+
 def test_stopping(desk: Desk) -> None:
     whole = config(task(WAITS), task(WAITS, "beta"), execution={"sharing": "shared"}, **SERVED)
     whole["execution"]["lepton_platform"] = config()["execution"]["lepton_platform"]
@@ -180,7 +198,8 @@ def test_what_the_platform_has_forgotten(desk: Desk, monkeypatch: pytest.MonkeyP
     assert desk.states() == [State.FAILED]
     monkeypatch.setenv("EVALC_LEPTON_RESULTS", "/nowhere/at/all")
     assert desk.sights()["alpha"].state is State.PENDING
-    monkeypatch.setattr(sys.modules[judge.__module__], "_GRACE", 0)
+    monkeypatch.setattr(known, "GRACE", 0)
+    monkeypatch.setattr(sys.modules[judge.__module__], "GRACE", 0)
     (sight,) = desk.sights().values()
     assert sight.state is State.UNKNOWN
     assert "can't be read here" in sight.reason
@@ -392,6 +411,55 @@ def test_a_twin_is_stopped(desk: Desk) -> None:
     wait_for(lambda: sorted(desk.lepton.states()) == ["Running", "Stopped"])
     go(desk)
     assert desk.ends() == [State.COMPLETED]
+
+
+def test_a_list_that_is_behind(desk: Desk) -> None:
+    desk.lepton.set(lag=2)
+    desk.compile(config(params={"limit_samples": 1, "extra": {"sleep": 0.5}}, **SERVED))
+    desk.submit()
+    wait_for(lambda: desk.lepton.states() == ["Running"])
+    assert desk.states() == [State.RUNNING]
+    # What nobody lists is there: it is not created again, and keeps its endpoint until it has ended.
+    desk.submit(again=True)
+    assert len(desk.lepton.requests("POST", "/jobs")) == 1
+    assert desk.ends() == [State.COMPLETED]
+    wait_for(lambda: not desk.lepton.endpoints())
+
+
+def test_what_nobody_lists_is_stopped(desk: Desk) -> None:
+    desk.lepton.set(lag=60)
+    desk.compile(config(task(WAITS), **HOSTED))
+    desk.submit()
+    (stopped,) = desk.stop()
+    assert stopped.done
+    assert desk.lepton.states() == ["Stopped"]
+
+
+def test_a_variable_that_is_not_set(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = config(task(WAITS), task("exit 3", "beta"), **HOSTED)
+    whole["execution"]["lepton_platform"]["tasks"]["mounts"][0]["path"] = "/${oc.env:WHERE}"
+    desk.compile(whole)
+    said = "not set in the environment: WHERE"
+    assert [sight.reason for sight in desk.submit().values()] == [said, said]
+    assert desk.lepton.jobs() == []
+    monkeypatch.setenv("WHERE", "runs")
+    desk.submit()
+    wait_for(lambda: desk.states() == [State.RUNNING, State.FAILED])
+    monkeypatch.delenv("WHERE")
+    # What runs is not said to have failed: nobody would ask for it again.
+    alpha, beta = desk.submit(again=True).values()
+    assert alpha.state is State.RUNNING
+    assert (beta.state, beta.reason) == (State.FAILED, said)
+    go(desk)
+    assert desk.ends() == [State.COMPLETED, State.FAILED]
+
+
+def test_a_refusal_by_403_is_no_matter_of_the_token(desk: Desk) -> None:
+    desk.compile(config(task("true"), **HOSTED))
+    desk.lepton.fault("status", "POST", "/jobs", code=403)
+    (sight,) = desk.submit().values()
+    assert sight.state is State.FAILED
+    assert "as the test wants it (403)" in sight.reason
 
 
 def test_a_refusal(desk: Desk) -> None:

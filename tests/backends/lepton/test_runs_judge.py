@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from evalc.backends.lepton.runs.answers import Endpoint, Job
 from evalc.backends.lepton.runs.folder import Stage
 from evalc.backends.lepton.runs.journal import Told, ToldOfEndpoint
 from evalc.backends.lepton.runs.judge import Evidence, Readiness, judge, judge_endpoint
-from evalc.backends.lepton.runs.platform import Endpoint, Job
 from evalc.backends.running import State
 
 NOW = 1_800_000_000.0

@@ -303,6 +303,25 @@ def test_an_endpoint_that_comes_after_a_kill_is_removed(lab: Lab) -> None:
     lab.no_endpoint()
 
 
+def test_of_twins_one_stays(lab: Lab) -> None:
+    # A request of which nobody hears any more is served after all, when another one was sent.
+    lab.env["EVALC_SETTLE_SECONDS"] = "0"
+    lab.compile(own('until [ -e "$RESULTS_DIR/../go" ]; do sleep 0.05; done'))
+    lab.lepton.fault("slow", "POST", "/jobs", seconds=1.5)
+    with lab.start() as process:
+        wait_for(lambda: lab.lepton.requests("POST", "/jobs"))
+        os.killpg(process.pid, signal.SIGKILL)
+    lab.submit()
+    wait_for(lambda: len(lab.created()) == 2)
+    with lab.start("--wait") as process:
+        wait_for(lambda: sorted(lab.lepton.states()) == ["Running", "Stopped"])
+        (lab.results() / "go").touch()
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    assert "does the same" in said
+    assert lab.events().count("submitted") == 1
+
+
 def test_a_signal_leaves_what_runs_and_says_so(lab: Lab) -> None:
     lab.compile(served("alpha", params={"limit_samples": 2, "extra": {"sleep": 1}}))
     with lab.start() as process:

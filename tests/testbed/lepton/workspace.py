@@ -38,7 +38,7 @@ class Settings:
     """What tests may choose. Times are in seconds.
 
     ``never_ready`` and ``errors`` are patterns of names: of endpoints that stay Starting, and of
-    such that end in Error.
+    such that end in Error. ``lag`` is how old a job must be to be listed.
     """
 
     new_api: bool = False
@@ -49,6 +49,7 @@ class Settings:
     grace: float = 1.0
     archive: float = 86400.0
     page: int = 500
+    lag: float = 0.0
     never_ready: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -387,7 +388,8 @@ class Workspace:
 
     def listed(self, mode: str) -> list[Job]:
         """The newest first."""
-        return [job for job in reversed(self.jobs) if _in_mode(job, mode)]
+        eldest = self.now() - self.settings.lag
+        return [j for j in reversed(self.jobs) if _in_mode(j, mode) and j.created <= eldest]
 
     def endpoint(self, name: str) -> Endpoint:
         if name not in self.endpoints:

@@ -95,21 +95,37 @@ class _Check:
                 location=self.at(*_TASKS, "mounts"),
             )
             return
-        folder = _start(self.options.tasks.results)
-        if not any(f"{folder}/".startswith(f"{_start(path).rstrip('/')}/") for path in paths):
+        index = self._mount_of(_start(self.options.tasks.results))
+        if index is None:
             yield Contradiction(
                 what="'results_dir' is below none of the mounts: what is written there is lost",
                 advice=f"take a folder below {_start(paths[0])}",
                 location=self.at(*tasks, "results_dir"),
             )
+        elif (self.options.tasks.mounts[index].get("mount_options") or {}).get("read_only"):
+            yield Contradiction(
+                what=f"results can't be written to {_start(paths[index])}, which is read-only",
+                advice="name a folder of another mount by 'results_dir', or leave out 'read_only'",
+                location=self.at(*_TASKS, "mounts", index, "mount_options", "read_only"),
+            )
+
+    def _mount_of(self, folder: str) -> int | None:
+        """Which of the tasks' mounts a folder is on, of several the deepest."""
+        found = [
+            (len(path), -index)
+            for index, mount in enumerate(self.options.tasks.mounts)
+            if _is_below(folder, path := names.normal(_start(mount["mount_path"])))
+        ]
+        return -max(found)[1] if found else None
 
     def mounts(self) -> Iterator[Problem]:
-        taken: dict[str, str] = {}
+        taken: set[str] = set()
         for path, mounts in ((_TASKS, self.options.tasks.mounts), (_ENDPOINT, self._own_mounts())):
             taken.clear()
             for index, mount in enumerate(mounts):
                 where = (*path, "mounts", index)
                 yield from self._mount(where, mount, taken)
+        of_tasks = {names.normal(_start(m["mount_path"])) for m in self.options.tasks.mounts}
         for step in self.plan.steps:
             if step.dataset:
                 where = (*self.plan.origin.task(step.id), "dataset_dir")
@@ -119,18 +135,20 @@ class _Check:
                     yield self._bad_target(
                         step.dataset.target, fault, (*where[:-1], "dataset_mount_path")
                     )
+                if names.normal(step.dataset.target) in of_tasks:
+                    yield self._two(step.dataset.target, (*where[:-1], "dataset_mount_path"))
         for service in self.plan.services:
             for own in service.mounts:
                 key = "checkpoint_path" if own.target == "/checkpoint" else "cache_path"
                 advice = "name a folder of the volume, or a model of the hub by 'hf_model_handle'"
                 yield from self._path_of_volume(own, ("deployment", key), advice)
+                if names.normal(own.target) in taken:
+                    yield self._two(own.target, ("deployment", key))
 
     def _own_mounts(self) -> tuple[dict[str, Any], ...]:
         return self.options.endpoint.mounts if self.plan.services else ()
 
-    def _mount(
-        self, where: Path, mount: Mapping[str, Any], taken: dict[str, str]
-    ) -> Iterator[Problem]:
+    def _mount(self, where: Path, mount: Mapping[str, Any], taken: set[str]) -> Iterator[Problem]:
         volume = mount.get("from") or self.options.storage
         if volume is None:
             yield self._no_volume((*where, "from"))
@@ -144,12 +162,14 @@ class _Check:
         fault = names.mount_path_fault(target)
         if fault:
             yield self._bad_target(target, fault, (*where, "mount_path"))
-        if target in taken:
-            yield Contradiction(
-                what=f"two volumes would be mounted at {target!r}",
-                location=self.at(*where, "mount_path"),
-            )
-        taken[target] = target
+        if names.normal(target) in taken:
+            yield self._two(target, (*where, "mount_path"))
+        taken.add(names.normal(target))
+
+    def _two(self, target: str, where: Path) -> Problem:
+        return Contradiction(
+            what=f"two volumes would be mounted at {target!r}", location=self.at(*where)
+        )
 
     def _bad_target(self, target: str, fault: str, where: Path) -> Problem:
         return Contradiction(
@@ -374,6 +394,10 @@ _TOO_LONG = (
 
 def _key(path: Path) -> str:
     return ".".join(str(step) for step in path)
+
+
+def _is_below(folder: str, path: str) -> bool:
+    return bool(folder) and f"{names.normal(folder)}/".startswith(f"{path.rstrip('/')}/")
 
 
 def _start(path: str | Word | None) -> str:

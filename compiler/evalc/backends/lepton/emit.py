@@ -16,7 +16,7 @@ from evalc.plan.model import words_of
 from evalc.plan.names import ENDPOINT_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from evalc.backends.lepton.specs import EndpointObject, JobObject
     from evalc.plan import Plan
@@ -162,7 +162,7 @@ class _Emitter:
                     {
                         "name": one.name,
                         "path": f"{one.folder}/logs/endpoint.spec.json".lstrip("/"),
-                        "replicas": one.spec["resource_requirement"]["min_replicas"],
+                        "replicas": _replicas(one.spec["resource_requirement"]),
                     }
                     for one in endpoints
                 ],
@@ -177,6 +177,7 @@ class _Emitter:
                     for job in jobs
                 ],
                 marked=bool(endpoints) or any(map(self._runs_already, jobs)),
+                labels=any(job.options.tasks.labels for job in jobs),
                 tokens=sorted(tokens),
                 services=self.plan.services,
                 shared=jobs[0].options.shared,
@@ -203,6 +204,13 @@ def _results(job: JobObject) -> Any:
 def _each(values: Iterable[Any]) -> list[Any]:
     """Those that are given, each once."""
     return list(dict.fromkeys(value for value in values if value))
+
+
+def _replicas(resources: Mapping[str, Any]) -> str:
+    """The options of ``lep endpoint create`` for them: without any it puts 1 in the file's place,
+    and ``-r`` sets both bounds."""
+    low, high = resources["min_replicas"], resources["max_replicas"]
+    return f"-r {low}" if low == high else f"--min-replicas {low} --max-replicas {high}"
 
 
 def _json(path: str, value: Any) -> Artifact:

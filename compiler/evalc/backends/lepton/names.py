@@ -91,8 +91,14 @@ def mount_path_fault(path: str) -> str:
     """Why nothing can be mounted at this path of a container, or an empty text."""
     if not path.startswith("/"):
         return "it does not begin with '/'"
-    normal = "/" + posixpath.normpath(path).lstrip("/")
-    return "Lepton keeps it for the system; a folder below it can be taken" * (normal in _SYSTEM)
+    return "Lepton keeps it for the system; a folder below it can be taken" * (
+        normal(path) in _SYSTEM
+    )
+
+
+def normal(path: str) -> str:
+    """The one way to write an absolute path."""
+    return "/" + posixpath.normpath(path).lstrip("/")
 
 
 def volume_fault(volume: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalc.backends.lepton.runs import ending, keeping, lock
@@ -17,7 +18,8 @@ from evalc.backends.lepton.runs.diagnosis import inquiry
 from evalc.backends.lepton.runs.folder import RunFolder
 from evalc.backends.lepton.runs.gathering import gather
 from evalc.backends.lepton.runs.judge import Evidence, judge
-from evalc.backends.lepton.runs.platform import by_name, check_client, connect
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import check_client, connect
 from evalc.backends.lepton.runs.reading import told
 from evalc.backends.lepton.runs.settling import settle
 from evalc.backends.lepton.runs.submitting import Work, wanted
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalc.backends.base import Needs
-    from evalc.backends.lepton.runs.platform import Job, Platform
+    from evalc.backends.lepton.runs.answers import Job
+    from evalc.backends.lepton.runs.platform import Platform
     from evalc.backends.running import Elsewhere, Host, Inquiry, Run
 
 
@@ -66,17 +69,19 @@ class LeptonRuns:
         its own goes on with that; see :mod:`keeping`."""
         folder = _folder(host, run)
         environ = {**os.environ, **env}
-        if unset := folder.unset(environ):
-            text = f"not set in the environment: {', '.join(unset)}"
-            return {
-                job.id: Sight(State.FAILED, text) for job in run.jobs if not jobs or job.id in jobs
-            }
         platform = connect()
+        if unset := folder.unset(environ):
+            seen = _judged(platform, folder, run)
+            named = jobs_of(platform, folder)
+            sight = Sight(State.FAILED, f"not set in the environment: {', '.join(unset)}")
+            # What is there, or another process is going to create, is no worse for it.
+            lost = {*wanted(folder, named, jobs, again=again)} - {*keeping.to_come(folder)}
+            return {job: sight if job in lost else seen[job] for job in seen}
         ending.end_keeper(folder)
         path = _take_lock(host, folder)
         try:
             folder.note_invocation()
-            named = by_name(platform.jobs(folder.invocation))
+            named = jobs_of(platform, folder)
             work = Work(platform, folder, wanted(folder, named, jobs, again=again), environ, said)
             left: list[str] = []
             try:
@@ -104,11 +109,12 @@ class LeptonRuns:
                 reason = f"its folder can't be read: {error}"
                 found[run.invocation] = {job.id: Sight(State.UNKNOWN, reason) for job in run.jobs}
                 continue
-            found[run.invocation] = sights = _judged(platform, folder, run)
-            if all(sight.state.is_end for sight in sights.values()):
-                # Nobody asks for it again: it is not over before its endpoint is gone.
+            sights = _judged(platform, folder, run)
+            over = all(sight.state.is_end for sight in sights.values())
+            if over:
                 ending.end_keeper(folder)
             _tidy(platform, folder)
+            found[run.invocation] = _held_open(folder, sights) if over else sights
         return found
 
     def cancel(self, host: Host, run: Run, jobs: Sequence[str]) -> Sequence[Stopped]:
@@ -158,14 +164,14 @@ def _take_lock(host: Host, folder: RunFolder) -> Path:
     except OSError as error:
         raise Unreachable(host.name, f"{path} can't be written: {error.strerror}") from None
     if other is not None:
-        raise Unreachable(host.name, f"process {other} is at work in {folder.path}")
+        raise Unreachable(host.name, f"process {other} is at work in {folder.path}: end it first")
     return path
 
 
 def _judged(platform: Platform, folder: RunFolder, run: Run) -> dict[str, Sight]:
     # Before the platform is asked: who ends in between has created what is then seen.
     at_work = lock.holder(folder.logs / keeping.LOCK) is not None
-    named = by_name(platform.jobs(folder.invocation))
+    named = jobs_of(platform, folder)
     note_failures(platform, folder, named)
     endpoints = {
         name: platform.endpoint(name)
@@ -195,6 +201,28 @@ def _judged(platform: Platform, folder: RunFolder, run: Run) -> dict[str, Sight]
     return sights
 
 
+def _held_open(folder: RunFolder, sights: Mapping[str, Sight]) -> Mapping[str, Sight]:
+    """A run whose jobs have ended, as it is told: nobody asks again for one that is over, so it is
+    not before its endpoints are gone. Where another process removes them, that may be ended."""
+    left = {
+        id_
+        for one in folder.endpoints.values()
+        if folder.told_of(one).may_exist
+        for id_ in one.jobs[-1:]
+    }
+    return {
+        id_: replace(
+            sight,
+            state=State.RUNNING,
+            reason=f"it has ended ({sight.state.value}); its endpoint is still to be removed",
+            ended=None,
+        )
+        if id_ in left
+        else sight
+        for id_, sight in sights.items()
+    }
+
+
 def _tidy(platform: Platform, folder: RunFolder) -> None:
     """Removes endpoints that nobody needs, unless somebody is at work here who will.
 
@@ -210,7 +238,7 @@ def _tidy(platform: Platform, folder: RunFolder) -> None:
         return  # the folder can't be written: nobody can note what was done
     since = time.time() - settle()
     try:
-        named = by_name(platform.jobs(folder.invocation))
+        named = jobs_of(platform, folder)
         ending.remove_unneeded(platform, folder, named)
         if any(folder.told_of(one).may_come(since) for one in folder.endpoints.values()):
             keeping.start(folder, (), os.environ)

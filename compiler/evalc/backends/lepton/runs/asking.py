@@ -18,8 +18,9 @@ from evalc.backends.running import Unreachable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalc.backends.lepton.runs.answers import Job
     from evalc.backends.lepton.runs.folder import JobPlan, RunFolder
-    from evalc.backends.lepton.runs.platform import Job, Platform
+    from evalc.backends.lepton.runs.platform import Platform
 
 # How far from a log's end that is looked for, in lines: what says it is a few.
 _LINES = 200

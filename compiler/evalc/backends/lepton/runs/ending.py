@@ -12,7 +12,8 @@ from evalc.backends.lepton.runs import journal, lock
 from evalc.backends.lepton.runs.endpoints import remove
 from evalc.backends.lepton.runs.judge import is_live
 from evalc.backends.lepton.runs.keeping import LOCK, keeper_of
-from evalc.backends.lepton.runs.platform import Absent, by_name
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import Absent
 from evalc.backends.lepton.runs.settling import settle
 from evalc.backends.lepton.runs.submitting import was_tried
 from evalc.backends.running import Stopped
@@ -20,8 +21,9 @@ from evalc.backends.running import Stopped
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalc.backends.lepton.runs.answers import Job
     from evalc.backends.lepton.runs.folder import JobPlan, RunFolder
-    from evalc.backends.lepton.runs.platform import Job, Platform
+    from evalc.backends.lepton.runs.platform import Platform
 
 # Seconds that stopped jobs have to end; a harness may take longer to save its work, and ends then.
 _PATIENCE = 20.0
@@ -80,10 +82,8 @@ def stop(
         if id_ not in what and not was_tried(folder, job, named.get(job.name, ()))
     ]
     # Jobs that are ending need it no more: what they have is in their caches.
-    still = by_name(
-        one for name, ours in named.items() for one in ours
-        if name not in {job.name for job in chosen}
-    )  # fmt: skip
+    names = {job.name for job in chosen}
+    still = {name: ours for name, ours in named.items() if name not in names}
     removed = remove_unneeded(platform, folder, still, others)
     for job in chosen:
         what[job.id] += [f"removed endpoint {job.endpoint}"] * (job.endpoint in removed)
@@ -108,7 +108,7 @@ def _settled(
 ) -> Mapping[str, Sequence[Job]]:
     """The run's jobs by name, when none of these can still come: who asked for it was killed."""
     while True:
-        named = by_name(platform.jobs(folder.invocation))
+        named = jobs_of(platform, folder)
         since = time.time() - settle()
         if not any(
             folder.told(job).may_come(since) and not any(map(is_live, named.get(job.name, [])))
@@ -125,7 +125,7 @@ def _wait(
     names = {job.name for job in chosen}
     end = time.monotonic() + _PATIENCE
     while True:
-        named = by_name(platform.jobs(folder.invocation))
+        named = jobs_of(platform, folder)
         left = {
             name: live
             for name, ours in named.items()

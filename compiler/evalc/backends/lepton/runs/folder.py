@@ -135,15 +135,21 @@ class RunFolder:
         return path if path.parents[1].is_dir() else None
 
     def stage(self, job: JobPlan) -> Stage | None:
-        """What the volume tells of a task; None where it can't be read, or nothing has begun."""
+        """What the volume tells of a task; None where it can't be read, or nothing has begun.
+
+        A job that fails before its script begins leaves there how the one before it failed.
+        """
         place = self.stored(job)
         if place is None or not (place / "logs").is_dir():
             return None
         digest = _text(place / "logs" / "digest").split()
         if digest and digest[0] != job.digest:
             return None
+        found = read_stage(_text(place / "logs" / "stage.exit"))
+        if found.code and _is_of_an_earlier(found, self.told(job)):
+            return None
         return replace(
-            read_stage(_text(place / "logs" / "stage.exit")),
+            found,
             began=journal.seconds(_text(place / "logs" / "stage.pre-start").strip()),
             done=whole_number(_text(place / "artifacts" / "progress")),
         )
@@ -165,6 +171,15 @@ class RunFolder:
             return _MARK.sub(value, text)
 
         return fill
+
+
+def _is_of_an_earlier(stage: Stage, told: journal.Told) -> bool:
+    return (
+        len(told.ids) > 1
+        and stage.ended is not None
+        and told.since is not None
+        and stage.ended < told.since
+    )
 
 
 def _job(raw: Mapping[str, Any], fill: Callable[[str], str]) -> JobPlan:

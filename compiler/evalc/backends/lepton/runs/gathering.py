@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from evalc.backends.lepton.runs.folder import STORAGE
 from evalc.backends.lepton.runs.inlog import last_left
 from evalc.backends.lepton.runs.judge import is_live
-from evalc.backends.lepton.runs.platform import by_name, connect
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import connect
 from evalc.backends.lepton.runs.reading import as_it_is, past
 from evalc.backends.running import Elsewhere, Unreachable
 from evalc.errors import EvalcError
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from evalc.backends.lepton.runs.answers import Job
     from evalc.backends.lepton.runs.folder import JobPlan, RunFolder
     from evalc.backends.lepton.runs.inlog import Left
-    from evalc.backends.lepton.runs.platform import Job, Platform
+    from evalc.backends.lepton.runs.platform import Platform
 
 # Where what a log told is kept, in a job's folder: it is no part of the bundle.
 _TOLD = "told"
@@ -88,7 +90,7 @@ def _where(folder: RunFolder, job: JobPlan, left: Left | None) -> str:
 def _bring(folder: RunFolder, jobs: Sequence[JobPlan]) -> Iterator[tuple[str, Left | None]]:
     """Writes logs, and what they tell, into the run's folder; gives the latter, by job."""
     platform = connect()
-    named = by_name(platform.jobs(folder.invocation))
+    named = jobs_of(platform, folder)
     for job in jobs:
         yield job.id, _bring_one(platform, folder, job, named)
 

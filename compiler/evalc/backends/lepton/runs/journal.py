@@ -40,8 +40,8 @@ class Told:
     created; ``open`` is set while nobody has noted how the last time ended. ``refused`` is why it
     was not created, and ``stopped`` whether it was stopped on request, the last time. ``ends`` are
     the platform's last words by job, ``exits`` what the jobs themselves said of their ends: exit
-    code and reason, None where they were asked and said nothing. ``at`` is the time of the newest
-    line.
+    code and reason, None where they were asked and said nothing. ``since`` is when the last one was
+    to be created, ``at`` the time of the newest line.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -52,6 +52,7 @@ class Told:
     ends: dict[str, str] = field(default_factory=dict)
     exits: dict[str, tuple[int | None, str]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    since: float | None = None
     at: float | None = None
 
     def may_come(self, after: float) -> bool:
@@ -110,7 +111,10 @@ def of_job(events: list[Event]) -> Told:
             case "submitting":
                 told.submissions += 1
                 told.open, told.refused, told.stopped = True, "", False
+                told.since = event.at
             case "submitted":
+                # One that was found may stand here alone.
+                told.since = told.since if told.open else event.at
                 told.open = False
                 if id_ and id_ not in told.ids:
                     told.ids.append(id_)

@@ -11,11 +11,11 @@ from evalc.backends.lepton.runs.journal import Told, ToldOfEndpoint
 from evalc.backends.running import Sight, State
 
 if TYPE_CHECKING:
+    from evalc.backends.lepton.runs.answers import Endpoint, Job
     from evalc.backends.lepton.runs.folder import Stage
-    from evalc.backends.lepton.runs.platform import Endpoint, Job
 
 # How long after its creation the platform may not show a job yet, in seconds.
-_GRACE = 60
+GRACE = 60
 # The script's code when the time that the config gives it is over.
 _TIMED_OUT = 124
 # The platform's words for jobs that go on (leptonai.api.v2.types.job.LeptonJobState).
@@ -168,7 +168,7 @@ def _over(seen: Evidence, id_: str, word: str) -> Sight:
 
 def _is_fresh(seen: Evidence, id_: str) -> bool:
     at = seen.told.at
-    return at is not None and seen.now - at < _GRACE and id_ not in seen.told.gone
+    return at is not None and seen.now - at < GRACE and id_ not in seen.told.gone
 
 
 def _ids(seen: Evidence) -> list[str]:

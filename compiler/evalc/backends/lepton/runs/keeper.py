@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from evalc.backends.lepton.runs import keeping, lock
 from evalc.backends.lepton.runs.ending import remove_unneeded
 from evalc.backends.lepton.runs.folder import RunFolder
-from evalc.backends.lepton.runs.platform import Unauthorized, by_name, connect
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import Unauthorized, connect
+from evalc.backends.lepton.runs.settling import seconds
 from evalc.backends.lepton.runs.submitting import Work
 from evalc.backends.running import Run, Unreachable
 from evalc.errors import EvalcError
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at jobs that are to end, as in submit_all.sh, and at an endpoint that is
 # to be ready.
-_PACE = float(os.environ.get("EVALC_POLL_SECONDS") or 15)
+_PACE = 15.0
 _SOON = 2.0
 # Seconds without an answer of the platform after which nobody goes on.
 _GIVE_UP = 3600.0
@@ -36,11 +38,12 @@ def keep(folder: RunFolder, jobs: Sequence[str]) -> None:
     them any more. Ends with :class:`~evalc.backends.running.Unreachable` when the platform does not
     take its token any more, or has not answered for an hour."""
     work = Work(connect(), folder, jobs, os.environ, _say)
+    pace = seconds("EVALC_POLL_SECONDS", _PACE)
     answered = time.monotonic()
     while True:
         try:
             work.step()
-            named = by_name(work.platform.jobs(folder.invocation))
+            named = jobs_of(work.platform, folder)
             to_come = [job.id for job in work.left]
             keeping.note_to_come(folder, to_come)
             for name in remove_unneeded(work.platform, folder, named, to_come):
@@ -54,7 +57,7 @@ def keep(folder: RunFolder, jobs: Sequence[str]) -> None:
             if time.monotonic() - answered > _GIVE_UP:
                 raise
             _say(str(error))
-        time.sleep(min(_SOON, _PACE) if work.left else _PACE)
+        time.sleep(min(_SOON, pace) if work.left else pace)
 
 
 def _say(text: str) -> None:

@@ -7,16 +7,27 @@ that change nothing when they are repeated are repeated while the platform is bu
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from evalc.backends.lepton.runs.answers import (
+    UNREADABLE,
+    Endpoint,
+    Job,
+    code_of,
+    job_of,
+    lines_of,
+    retry_after,
+    why_of,
+    words_of,
+)
 from evalc.backends.running import Unreachable
 from evalc.errors import EvalcError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import TypeVar
 
     _Answer = TypeVar("_Answer")
@@ -30,14 +41,9 @@ _LONGEST_PAUSE = 8.0
 _PAGE = 5000
 # A job's log is asked for from here on, in nanoseconds: zero is taken for no answer.
 _BEGINNING = 1
-
-
-# Errors of the client's that have no answer with them; 404 is that of the workspace itself.
-_CODES = {
-    "WorkspaceUnauthorizedError": 401,
-    "WorkspaceForbiddenError": 403,
-    "WorkspaceNotFoundError": 400,
-}
+# Jobs that the platform gives at a time, as the client asks for them, and which of all.
+_JOBS = 500
+_ALL = "alive_and_archive"
 
 
 class ClientMissing(EvalcError):
@@ -92,35 +98,6 @@ class Unsure(Exception):
         super().__init__(why)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job as the platform tells it; ``state`` in its own words. Times are seconds since 1970."""
-
-    id: str
-    name: str
-    state: str
-    created: float | None = None
-    ended: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An endpoint as the platform tells it. ``phase`` tells Stopping and Stopped from Not Ready."""
-
-    name: str
-    state: str
-    phase: str = ""
-    url: str = ""
-
-
-def by_name(jobs: Iterable[Job]) -> dict[str, list[Job]]:
-    """The jobs by their names, the newest last."""
-    found: dict[str, list[Job]] = {}
-    for job in sorted(jobs, key=lambda one: one.created or 0):
-        found.setdefault(job.name, []).append(job)
-    return found
-
-
 def connect() -> Platform:
     """The workspace that the environment, or ``lep login``, names; nothing is asked yet.
 
@@ -147,6 +124,10 @@ def check_client() -> None:
 class Platform:
     """A workspace. Every method raises :class:`~evalc.backends.running.Unreachable`."""
 
+    # Whether it was waited for in vain: a command asks about one run after the other, and whoever
+    # waits for it waits once.
+    _is_lost: ClassVar[bool] = False
+
     def __init__(self, client: Any) -> None:
         self._client = client
         self._decided = False
@@ -155,22 +136,40 @@ class Platform:
         self.name = f"Lepton workspace {client.workspace_id}"
 
     def jobs(self, part: str) -> list[Job]:
-        """The jobs whose names have this part, those that are archived, too."""
-        listed = self._ask(
-            lambda: self._client.job.list_all(job_query_mode="alive_and_archive", q=part)
-        )
-        return [_job(one) for one in listed]
+        """The jobs whose names have this part, those that are archived, too.
+
+        The client's own ``list_all`` leaves out what its models do not take: a job that is not seen
+        would be created once more, and the endpoint that it talks to removed.
+        """
+        found: dict[str, Job] = {}
+        query = {"job_query_mode": _ALL, "q": part, "page_size": _JOBS}
+        for page in count(1):
+            told = self._ask(partial(self._page, {**query, "page": page}))
+            # A server that knows no pages gives the same one again and again.
+            if told.keys() <= found.keys():
+                break
+            found |= told
+        return list(found.values())
+
+    def job(self, id_: str) -> Job:
+        """The job of this id. Raises :class:`Absent`."""
+        query = {"job_query_mode": _ALL}
+        return self._ask(lambda: job_of(self._json(f"/jobs/{id_}", params=query)))
 
     def create_job(self, body: Mapping[str, Any]) -> str:
         """Creates a job; its id. Raises :class:`Refused`, and :class:`Unsure`."""
         from leptonai.api.v2.types.job import LeptonJob
 
         made = self._create(LeptonJob, body, self._client.job.create)
+        if not made.metadata.id_:
+            raise Unsure("its answer has no id", answered=True)
         return str(made.metadata.id_)
 
     def stop_job(self, id_: str) -> None:
         """Has a job end. Raises :class:`Absent`."""
-        self._ask(lambda: self._client.job.update(id_, {"spec": {"stopped": True}}))
+        body = {"spec": {"stopped": True}}
+        # The client's own fails where its models do not take the answer.
+        self._ask(lambda: self._ok(self._client._patch(f"/jobs/{id_}", json=body)))  # noqa: SLF001
 
     def endpoint(self, name: str) -> Endpoint | None:
         """The endpoint of this name, None when there is none."""
@@ -218,14 +217,14 @@ class Platform:
 
     def replicas(self, *, job: str = "", endpoint: str = "") -> list[str]:
         """The ids of the replicas that run, or ran last, of a job or an endpoint."""
+        path = f"{self._path(job, endpoint)}/replicas"
+        query = {"job_query_mode": _ALL} if job else {}
         try:
-            if job:
-                listed = self._ask(lambda: self._client.job.get_replicas(job))
-            else:
-                listed = self._ask(lambda: self._endpoints().get_replicas(endpoint))
+            listed = self._ask(lambda: self._list(path, "", params=query))
         except Absent:
             return []
-        return [str(one.metadata.id_ or one.id_) for one in listed]
+        ids = [(one.get("metadata") or {}).get("id") or one.get("id") for one in listed]
+        return [str(id_) for id_ in ids if id_]
 
     def live_log(self, replica: str, *, job: str = "", endpoint: str = "") -> Iterator[bytes]:
         """What a replica says, from its beginning on and for as long as it runs, in pieces; the
@@ -234,11 +233,7 @@ class Platform:
         The client's own ``get_log`` decodes each piece for itself, and fails where a character
         is cut. Raises :class:`Absent` for one that is not kept.
         """
-        family = "jobs"
-        if endpoint:
-            self._endpoints()
-            family = "endpoints" if self._client.new_deployment_api_enabled else "deployments"
-        path = f"/{family}/{job or endpoint}/replicas/{replica}/log"
+        path = f"{self._path(job, endpoint)}/replicas/{replica}/log"
 
         def open_() -> Any:
             # No end of waiting between two pieces: a harness may be silent for long.
@@ -259,24 +254,15 @@ class Platform:
             try:
                 yield from answer.iter_content(chunk_size=None)
             except requests.RequestException as error:
-                raise Unreachable(self.name, f"the log broke off: {_words(error)}") from None
+                raise Unreachable(self.name, f"the log broke off: {words_of(error)}") from None
 
     def past_log(self, *, job: str = "", endpoint: str = "") -> Iterator[bytes]:
         """The lines that the platform has kept, with their ends, the newest first."""
         which = {"name_or_job": job} if job else {"name_or_deployment": endpoint}
         end = time.time_ns() + 10**9
         while end > _BEGINNING:
-            told = self._ask(
-                partial(self._client.log.get_log, **which, start=_BEGINNING, end=end, limit=_PAGE)
-            )
-            lines = sorted(
-                (
-                    (int(when), line)
-                    for stream in told["data"]["result"]
-                    for when, line in stream["values"]
-                ),
-                reverse=True,
-            )
+            ask = partial(self._client.log.get_log, **which, start=_BEGINNING, end=end, limit=_PAGE)
+            lines = sorted(self._ask(partial(lines_of, ask)), reverse=True)
             yield from (line.encode(errors="surrogateescape") + b"\n" for _, line in lines)
             if len(lines) < _PAGE:
                 return
@@ -295,12 +281,39 @@ class Platform:
         """The workspace's name, when it can be reached and the token opens it."""
         return str(self._ask(self._client.info).workspace_name)
 
+    def _path(self, job: str, endpoint: str) -> str:
+        """Where a job or an endpoint is."""
+        if job:
+            return f"/jobs/{job}"
+        self._endpoints()
+        family = "endpoints" if self._client.new_deployment_api_enabled else "deployments"
+        return f"/{family}/{endpoint}"
+
+    def _page(self, query: Mapping[str, Any]) -> dict[str, Job]:
+        listed = self._list("/jobs", "jobs", params=query)
+        return {job.id: job for job in map(job_of, listed)}
+
+    def _ok(self, answer: Any) -> None:
+        self._client.job.ensure_ok(answer)
+
+    def _json(self, path: str, **more: Any) -> Any:
+        answer = self._client._get(path, **more)  # noqa: SLF001 - see jobs
+        return self._client.job.ensure_json(answer)
+
+    def _list(self, path: str, key: str, **more: Any) -> list[Any]:
+        """A list, which may stand under a key; an empty one may be null, as Go writes it."""
+        found = self._json(path, **more)
+        found = found[key] if isinstance(found, dict) else found
+        if found is not None and not isinstance(found, list):
+            raise TypeError
+        return found or []
+
     def _create(self, kind: Any, body: Mapping[str, Any], call: Callable[[Any], Any]) -> Any:
         def create() -> Any:
             try:
                 return call(kind.model_validate(body))
             except ValueError as error:
-                raise Refused(_words(error)) from None
+                raise Refused(words_of(error)) from None
 
         end = time.monotonic() + _PATIENCE
         pause = 0.5
@@ -310,92 +323,44 @@ class Platform:
             except Refused:
                 raise
             except Exception as error:  # noqa: BLE001 - sorted below
-                code = _code(error)
+                code = code_of(error)
                 if code == 429 and time.monotonic() + pause < end:
                     # It was not looked at, so it can be sent again.
-                    time.sleep(max(pause, _retry_after(error)))
+                    time.sleep(max(pause, retry_after(error)))
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     continue
-                if code in (401, 403):
-                    raise Unauthorized(self.name, _why(error)) from None
+                # 403 is about what is to be created: the token was taken a moment ago.
+                if code == 401:
+                    raise Unauthorized(self.name, why_of(error)) from None
                 if code == 429:
-                    raise Unreachable(self.name, _why(error)) from None
+                    raise Unreachable(self.name, why_of(error)) from None
                 if code is not None and code < 500:
-                    raise Refused(_why(error)) from None
-                raise Unsure(_why(error), answered=code is not None) from None
+                    raise Refused(why_of(error)) from None
+                raise Unsure(why_of(error), answered=code is not None) from None
 
     def _ask(self, call: Callable[[], _Answer]) -> _Answer:
         """A request that can be repeated."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + (0 if Platform._is_lost else _PATIENCE)
         pause = 0.5
         while True:
             try:
-                return call()
-            except Exception as error:
-                code = _code(error)
+                answer = call()
+            except Exception as error:  # noqa: BLE001 - sorted below
+                code = code_of(error)
                 if code == 404:
-                    raise Absent(_why(error)) from None
+                    raise Absent(why_of(error)) from None
                 if code in (401, 403):
-                    raise Unauthorized(self.name, _why(error)) from None
+                    raise Unauthorized(self.name, why_of(error)) from None
                 if not isinstance(error, (RuntimeError, OSError)):
-                    raise
-                wait = max(pause, _retry_after(error))
+                    # It came whole, and is of another form than anybody expects.
+                    raise Unreachable(self.name, UNREADABLE) from None
+                wait = max(pause, retry_after(error))
                 hopeless = code is not None and code < 500 and code != 429
                 if hopeless or time.monotonic() + wait > end:
-                    raise Unreachable(self.name, _why(error)) from None
+                    Platform._is_lost = not hopeless
+                    raise Unreachable(self.name, why_of(error)) from None
                 time.sleep(wait)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-def _job(one: Any) -> Job:
-    status = one.status
-    # In milliseconds; the other one is in seconds, in which two may have been created.
-    made = one.metadata.created_at
-    created = made / 1000 if made else status.creation_time if status else None
-    return Job(
-        id=str(one.metadata.id_),
-        name=str(one.metadata.name or ""),
-        state=status.state.value if status and status.state else "",
-        created=created,
-        ended=status.completion_time if status else None,
-    )
-
-
-def _code(error: Exception) -> int | None:
-    """The answer's code; None where there was no answer, or one that can't be read."""
-    if type(error).__name__ in _CODES:
-        return _CODES[type(error).__name__]
-    response = getattr(error, "response", None)
-    code = getattr(response, "status_code", None)
-    code = getattr(error, "status_code", None) if code is None else code
-    return code if isinstance(code, int) and code >= 400 else None
-
-
-def _retry_after(error: Exception) -> float:
-    response = getattr(error, "response", None)
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    return float(text) if text.isascii() and text.isdigit() else 0.0
-
-
-def _why(error: Exception) -> str:
-    """An error in one line; what the platform itself says, where it says something."""
-    response = getattr(error, "response", None)
-    if response is None:
-        return _words(error)
-    try:
-        said = response.json().get("message", "")
-    except (ValueError, AttributeError):
-        said = ""
-    code = response.status_code
-    if code == 401:
-        return f"it does not take the token (401): {said}; 'lep login' with a new one"
-    return f"{said or response.reason} ({code})"
-
-
-def _words(error: Exception) -> str:
-    if "programming error" in str(error):
-        return "its answer can't be read"
-    if type(error).__module__.startswith(("requests", "urllib3")):
-        name = type(error).__name__
-        return "no answer in time" if "Timeout" in name else f"the connection failed ({name})"
-    return " ".join(str(error).split())[:300]
+            else:
+                Platform._is_lost = False
+                return answer

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from evalc.backends.lepton.runs.inlog import without_marks
 from evalc.backends.lepton.runs.judge import is_live
-from evalc.backends.lepton.runs.platform import Absent, by_name
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import Absent
 from evalc.backends.running import Unreachable
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def told(
         if plan.endpoint or plan.deployment:
             yield from _server(platform, folder, plan, tail=tail, follow=follow)
         return
-    found = by_name(platform.jobs(folder.invocation)).get(plan.name, [])
+    found = jobs_of(platform, folder).get(plan.name, [])
     ids = [*folder.told(plan).ids, *(one.id for one in found)]
     live = [one.id for one in found if is_live(one)]
     if what == "client" and not live and (kept := _kept(folder, plan)) is not None:

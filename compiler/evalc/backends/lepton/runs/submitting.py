@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from evalc.backends.lepton.runs import journal
 from evalc.backends.lepton.runs.endpoints import remove
 from evalc.backends.lepton.runs.judge import Readiness, is_live, judge_endpoint
-from evalc.backends.lepton.runs.platform import Absent, Refused, Unsure, by_name
+from evalc.backends.lepton.runs.known import jobs_of
+from evalc.backends.lepton.runs.platform import Absent, Refused, Unsure
 from evalc.backends.lepton.runs.settling import SETTLE_ANSWERED, settle
 from evalc.backends.running import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from evalc.backends.lepton.runs.answers import Job
     from evalc.backends.lepton.runs.folder import EndpointPlan, JobPlan, RunFolder
-    from evalc.backends.lepton.runs.platform import Job, Platform
+    from evalc.backends.lepton.runs.platform import Platform
 
 _TRIES = 4
 _ENDING = frozenset(("Stopping", "Terminating", "Deleting"))
@@ -58,7 +60,7 @@ class Work:
 
         Raises :class:`~evalc.backends.running.Unreachable`, after which it can be called again.
         """
-        named = by_name(self.platform.jobs(self.folder.invocation))
+        named = jobs_of(self.platform, self.folder)
         for job in self.folder.jobs.values():
             self._stop_twins(job, named.get(job.name, []))
         for job in [job for job in self.left if not job.endpoint]:
@@ -81,6 +83,8 @@ class Work:
         readiness, word = judge_endpoint(found)
         if readiness is not Readiness.READY:
             self._refuse(job, f"the endpoint '{job.deployment}' is {word}, not Ready")
+        elif not found.url:
+            self._refuse(job, f"the endpoint '{job.deployment}' has no URL")
         return found.url.rstrip("/")
 
     def _url(self, endpoint: EndpointPlan) -> str | None:
@@ -95,7 +99,7 @@ class Work:
                 self._give_up(endpoint, "it was removed, not by evalc")
             return None
         readiness, word = judge_endpoint(found)
-        if readiness is Readiness.READY:
+        if readiness is Readiness.READY and found.url:
             self._created.add(endpoint.name)
             if told.event != "ready":
                 self._note(endpoint, "ready")
@@ -107,6 +111,7 @@ class Work:
         elif readiness is Readiness.DEAD:
             self._give_up(endpoint, f"Lepton says {word}")
         elif time.time() - since > endpoint.timeout:
+            word = word or "Ready, without a URL"
             self._give_up(
                 endpoint, f"it was not ready in {endpoint.timeout:g} s (Lepton says {word})"
             )
@@ -161,8 +166,10 @@ class Work:
     def _is_there(self, job: JobPlan, found: Sequence[Job], told: journal.Told) -> bool:
         """Whether a job is there already; one that was on its way when somebody was killed is
         waited for."""
-        if any(is_live(one) for one in found):
-            self._adopt(job, found)
+        if live := [one for one in found if is_live(one)]:
+            # Beside one that is known, another one is its twin, and on its way out.
+            if not any(one.id in told.ids for one in live):
+                self._adopt(job, found)
             return True
         return told.open and self._look_for(job, (told.at or 0.0) + self._settle)
 
@@ -189,7 +196,7 @@ class Work:
     def _look_for(self, job: JobPlan, until: float) -> bool:
         """Looks, up to this time, for a job that may have been created; whether it was."""
         while True:
-            named = by_name(self.platform.jobs(self.folder.invocation))
+            named = jobs_of(self.platform, self.folder)
             if self._adopt(job, named.get(job.name, [])):
                 return True
             if time.time() > until:
