@@ -25,12 +25,13 @@ OF_ALL = {
     "plan.json",
     "config.yaml",
     "README.md",
+    "export.sh",
     "run_all.sh",
     "run_all.sequential.sh",
     "submit_all.sh",
     "sbatch_all.sh",
     "sbatch_array.sh",
-    "lepton.json",
+    "sbatch_export.sh",
 }
 # Lines that tell how many tasks there are, what they need together, which is the first, or digests.
 COUNTS = re.compile(

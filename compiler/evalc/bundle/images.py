@@ -62,9 +62,10 @@ def _uses(plan: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
         if part["image"] is not None:
             source = part.get("mirrored", part["image"])
             yield _as_in_manifest(part["image"]), _as_in_manifest(source), [f"{kind} {name}"]
-    proxy = plan["options"].get("proxy") or {}
-    if "mirrored" in proxy:
-        yield proxy["image"], proxy["mirrored"], []
+    for block, key in (("proxy", "image"), ("auto_export", "export_image")):
+        part = plan["options"].get(block) or {}
+        if "mirrored" in part:
+            yield part[key], part["mirrored"], []
 
 
 def _as_in_manifest(image: Any) -> str:

@@ -18,6 +18,7 @@ from evalc.plan.files import bundled_files
 from evalc.plan.gpus import gpus_in_gres
 from evalc.plan.model import (
     EnvVar,
+    Export,
     Job,
     Mount,
     Plan,
@@ -67,6 +68,8 @@ RESERVED_IDS = frozenset(
         "endpoint.sh",
         "endpoint.spec.json",
         "lepton.json",
+        "export.sh",
+        "export_install.sh",
         "manifest.json",
         "plan.json",
         "config.yaml",
@@ -75,6 +78,7 @@ RESERVED_IDS = frozenset(
         "run_all.sequential.sh",
         "sbatch_all.sh",
         "sbatch_array.sh",
+        "sbatch_export.sh",
         "setup.sh",
         "submit_all.sh",
     )
@@ -103,6 +107,8 @@ _OF_IDENTITY = (AmbiguousTask, BadTaskName, DuplicateTask, UnknownTask)
 _SETTINGS = "nemo_evaluator_config"
 # Where a container of the contract has its artifacts.
 _RESULTS = "/results"
+# Where copies of results go where the config does not say; the same as of 'evalc export'.
+_EXPORTED = "./exported-results"
 # The load balancer's port where the config does not say.
 _PROXY_PORT = 5009
 
@@ -186,7 +192,25 @@ class _Lowering(Reader):
                 **(self._of_lepton() if self.on_lepton else {}),
             },
             origin=Origin(self.root),
+            export=self._export(),
         )
+
+    def _export(self) -> Export | None:
+        """None where no destination is named, and on Lepton, where nothing could do it."""
+        destinations = self.node("execution", "auto_export", "destinations")
+        if self.on_lepton or not isinstance(destinations, Sequence) or not destinations.items:
+            return None
+        return Export(
+            output_dir=self.word("export", "local", "output_dir") or literal(_EXPORTED),
+            copy_logs=self._switch("export", "local", "copy_logs", default=False),
+            copy_artifacts=self._switch("export", "local", "copy_artifacts", default=True),
+            only_required=self._switch("export", "local", "only_required", default=True),
+            env=tuple(self.env(("export", "env_vars"))),
+        )
+
+    def _switch(self, *path: str, default: bool) -> bool:
+        """A boolean, or the default."""
+        return self.flag(*path) if self.text(*path) else default
 
     def _of_lepton(self) -> dict[str, Any]:
         """What the Lepton backend alone reads, and stands elsewhere than under ``execution``."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalc import __version__
 from evalc.backends import scripts
 from evalc.backends.base import Artifact, Emission, Needs
+from evalc.backends.exporting import CALL, Exporting
 from evalc.backends.local import paths
 from evalc.backends.local.commands import evaluate, is_direct, serve
 from evalc.backends.local.options import Options
@@ -39,6 +40,8 @@ class _Emitter:
         self.shell = shell_environment()
         self.run_template = self.shell.get_template("local/run.sh.j2")
         self.words = scripts.OpenWords(plan)
+        self.exporting = Exporting(plan)
+        self.digests: dict[str, str] = {}
 
     def emission(self) -> Emission:
         services = [list(self._service(service)) for service in self.plan.services]
@@ -53,6 +56,7 @@ class _Emitter:
                 for file in self._task(step, job, served.digest())
             ),
             *self._run_all(),
+            *self._export(),
         ]
         needs = self._needs()
         artifacts.append(self._readme(needs))
@@ -72,12 +76,13 @@ class _Emitter:
         inputs = _inputs(
             [*self.words.steps[step.id], *self.words.services, *self.options.docker_args]
         )
+        self.digests[step.id] = scripts.digest(served, commands, files)
         text = self.run_template.render(
             plan=self.plan,
             step=step,
             title=scripts.title(step),
             version=__version__,
-            digest=scripts.digest(served, commands, files),
+            digest=self.digests[step.id],
             engine=self.options.engine,
             services=[service.name for service in job.services],
             needs=inputs.required,
@@ -110,6 +115,7 @@ class _Emitter:
             [
                 *words,
                 *(w for words in self.words.steps.values() for w in words),
+                *self.words.export,
                 *self.options.docker_args,
             ]
         )
@@ -125,11 +131,19 @@ class _Emitter:
             needs=every.required,
             defaults=own.defaults,
             paths=self._paths(self.plan.steps, self.plan.services),
+            exports=self.plan.export is not None,
         )
         yield Artifact("run_all.sh", text.encode(), executable=True)
         sequential = self.shell.get_template("local/run_all.sequential.sh.j2")
         text = sequential.render(plan=self.plan, version=__version__)
         yield Artifact("run_all.sequential.sh", text.encode(), executable=True)
+
+    def _export(self) -> Iterator[Artifact]:
+        if self.plan.export is None:
+            return
+        commands = [*self.exporting.variables(), [["exec", *CALL]]]
+        yield from self.exporting.artifacts(self.digests, commands, "run_all.sh")
+        yield from scripts.library(["export_after.sh"])
 
     def _paths(self, steps: Iterable[Step], services: Iterable[Service]) -> list[tuple[str, Word]]:
         """The relative paths that these read, each with its key."""
@@ -165,6 +179,11 @@ class _Emitter:
                 shared=self._shares(),
                 version=__version__,
                 show=quoting.show,
+                exporting=self.exporting.for_readme(
+                    "When all tasks have ended, `run_all.sh` exports the results of those that are "
+                    "finished.",
+                    "on this machine",
+                ),
                 relative=sorted(
                     {key for key, _ in self._paths(self.plan.steps, self.plan.services)}
                 ),

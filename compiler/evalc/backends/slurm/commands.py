@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalc.backends.exporting import CALL
 from evalc.backends.scripts import (
     RESULTS,
     by_option,
@@ -18,6 +19,7 @@ from evalc.words import Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalc.backends.exporting import Automatic
     from evalc.backends.scripts import Variable
     from evalc.backends.slurm.options import Options
     from evalc.emit.commands import CommandLines, Item
@@ -100,6 +102,24 @@ def balance(options: Options) -> list[CommandLines]:
     return [[["evalc_mount", Raw('"$1:$1:ro"')]], [*run, *image, *command]]
 
 
+def call_contained(automatic: Automatic, options: Options, names: Sequence[str]) -> CommandLines:
+    """evalc, called in the container that exports results."""
+    assert automatic.image is not None
+    return [
+        ["exec", "srun", "--job-name=export", "--overlap", "--export=ALL"],
+        ["--nodes=1", "--ntasks=1"],
+        *_container(automatic.image, options, names, gpus=False, folder=Raw('"$_bundle_dir"')),
+        [*CALL],
+    ]
+
+
+def seen(mounts: Sequence[Mount] | None) -> list[CommandLines]:
+    """What the next container sees: the bundle, and these; nothing where there is none."""
+    if mounts is None:
+        return []
+    return [[["evalc_mount", Raw('"$_bundle_dir:$_bundle_dir"')], *_mounted(mounts)]]
+
+
 def is_direct(service: Service) -> bool:
     """Whether the server's program is called without a shell in between."""
     return (
@@ -126,11 +146,15 @@ def _srun(name: str, nodes: int, tasks: int, where: Item) -> CommandLines:
     ]
 
 
-def _container(image: Word, options: Options, names: Sequence[str], *, gpus: bool) -> CommandLines:
+def _container(
+    image: Word, options: Options, names: Sequence[str], *, gpus: bool, folder: Item | None = None
+) -> CommandLines:
+    """``folder`` is where the command starts, as the container sees it."""
     if options.engine == "apptainer":
         return [
             ["apptainer", "exec", "--writable-tmpfs", *(["--nv"] if gpus else [])],
             [*([] if options.mount_home else ["--no-home"])],
+            ["--pwd", folder] if folder else [],
             [Raw('${_mounts:+--bind "$_mounts"}')],
             [_apptainer_image(image)],
         ]
@@ -140,6 +164,7 @@ def _container(image: Word, options: Options, names: Sequence[str], *, gpus: boo
     return [
         [join("--container-image=", _pyxis_image(image))],
         [Raw('${_mounts:+--container-mounts="$_mounts"}'), home],
+        [join("--container-workdir=", folder)] if folder else [],
         [f"--container-env={env}"] if env else [],
     ]
 
