@@ -184,8 +184,9 @@ def _absent(task_id: str, run: RunResult) -> TaskResult:
 
 
 def _costs(run: RunResult, job: str) -> Iterator[Cost]:
-    gpus = run.gpus.get(job)
+    planned = run.gpus.get(job)
     for number, spent in enumerate(run.spent[job], start=1):
         seconds = spent.seconds
+        gpus = spent.gpus if planned is None else planned
         hours = None if gpus is None or seconds is None else gpus * seconds / _HOUR
         yield Cost(job, number, spent, 0.0 if gpus == 0 else hours)

@@ -43,6 +43,9 @@ ABOUT = (
     "*/logs/journal",
     "*/logs/stage.*",
     "*/logs/digest",
+    "*/logs/image_digest",
+    "logs/gpus",
+    "*/logs/gpus",
     "*/logs/run_config.yml",
 )
 # Of the results, those that are read for scores.

@@ -149,7 +149,7 @@ class SlurmRuns:
     def spent(self, folder: Path, job: Job) -> Sequence[Spent]:
         """See :class:`evalc.backends.running.Telling`: by the journal, all its chains."""
         return [
-            Spent(link.job, link.start, _end_of(link), link.word or link.kind)
+            Spent(link.job, link.start, _end_of(link), link.word or link.kind, link.gpus)
             for chain in journal.read_all(_journal(folder, job))
             for link in chain.links.values()
         ]
