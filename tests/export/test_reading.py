@@ -12,6 +12,7 @@ from export.made import BEGAN, ENDED, answers, bundle, ended, lm_eval, results_y
 
 from evalc.export.model import TaskState
 from evalc.export.reading import NoRun, read_run, samples
+from evalc.export.reading.runs import FolderOfRuns
 from evalc.export.reading.values import Unreadable
 from evalc.export.table import tabulate
 
@@ -422,3 +423,21 @@ def test_gpus_that_were_counted_when_it_ran(tmp_path: Path) -> None:
     )
     ((_, (cost,)),) = tabulate([read_run(slurm)]).costs()
     assert cost.gpu_hours == 8.0
+
+
+def test_a_folder_of_runs_is_none(tmp_path: Path) -> None:
+    for number in range(5):
+        run = bundle(tmp_path / "results" / f"run{number}", ["h.one"])
+        lm_eval(run / "h.one", "one", [1, 0])
+    (tmp_path / "results" / "file").touch()
+    with pytest.raises(FolderOfRuns) as caught:
+        read_run(tmp_path / "results")
+    assert "results is a folder of runs" in str(caught.value)
+    assert caught.value.hint.endswith("run2 and 2 more")
+    # What 'evalc export' has copied is such a folder, too.
+    copied = tmp_path / "exported" / "k3fw8t2q" / "h.one" / "artifacts"
+    copied.mkdir(parents=True)
+    (copied / "results.json").write_text('{"results": {"one": {"acc,none": 0.5}}}')
+    with pytest.raises(FolderOfRuns):
+        read_run(tmp_path / "exported")
+    assert read_run(tmp_path / "exported" / "k3fw8t2q").scores()
