@@ -128,9 +128,9 @@ evalc_why_not() {
   printf '%s' "${_said:-exit code $1}"
 }
 
-# evalc_stop NAME: ask it to stop, insist after the grace.
+# evalc_stop NAME: ask it to stop, and insist before run_all.sh, which may wait for this, insists itself.
 evalc_stop() {
-  local _until=$((SECONDS + _GRACE))
+  local _until=$((SECONDS + _GRACE / 3))
   kill -TERM -- "-${_pid[$1]}" || true
   while evalc_alive "$1" && [ "$SECONDS" -lt "$_until" ]; do evalc_wait 0.1; done
   kill -KILL -- "-${_pid[$1]}" || true
@@ -213,10 +213,10 @@ evalc_copy_below() {
   done < <(find "$1" -type d \( -name cache -o -name response_stats_cache \) -prune -o -type f -print0)
 }
 
-# evalc_copy FILE TARGET: whole or not at all; what is there already stays.
+# evalc_copy FILE TARGET: whole or not at all; what is there already, of that size and time, stays.
 evalc_copy() {
   local _part=${2%/*}/.${2##*/}.part
-  if [ -f "$2" ] && [ ! "$1" -nt "$2" ] && [ ! "$1" -ot "$2" ] && cmp -s -- "$1" "$2"; then
+  if [ -f "$2" ] && [ ! "$1" -nt "$2" ] && [ ! "$1" -ot "$2" ] && [ "$(wc -c <"$1")" -eq "$(wc -c <"$2")" ]; then
     _same=$((_same + 1))
     return 0
   fi

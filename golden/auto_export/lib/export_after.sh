@@ -22,14 +22,14 @@ evalc_leave() {
 
 evalc_export() {
   evalc_catch_signals
-  _container[export]=''
+  _container[exporting]=''
   set -m
   bash "$_bundle_dir/export.sh" </dev/null &
-  evalc_track export "$!"
-  while [ -z "$_signal" ] && evalc_alive export; do evalc_wait 0.2; done
+  evalc_track exporting "$!"
+  while [ -z "$_signal" ] && evalc_alive exporting; do evalc_wait 0.2; done
   evalc_ignore_signals
-  [ -z "$_signal" ] || evalc_stop export
-  evalc_collect export
+  [ -z "$_signal" ] || evalc_stop exporting
+  evalc_collect exporting
   _running=()
-  rm -f -- "$_logs/export.pid"
+  rm -f -- "$_logs/exporting.pid"
 }

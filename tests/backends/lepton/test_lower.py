@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from backends.lepton.lab import SERVER, compiled, config
 
+from evalc.compiler import Request, check
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -150,3 +152,14 @@ def test_lepton_json_says_what_the_runner_needs(tmp_path: Path) -> None:
     assert index["jobs"][0]["results"] == "/workspace/@@{EVALC_INVOCATION}@@/alpha"
     assert index["jobs"][0]["name"].endswith("-@@{EVALC_INVOCATION}@@")
     assert (index["needs"], index["defaults"]) == ([], {})
+
+
+def test_nothing_exports_there_by_itself(tmp_path: Path) -> None:
+    values = config(target=HOSTED)
+    values["execution"]["auto_export"] = {"destinations": ["local"]}
+    bundle = compiled(tmp_path, values)
+    assert "export.sh" not in bundle.files
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(values))
+    found = {problem.code: problem for problem in check(Request(file))}
+    assert "'evalc export' does it after 'evalc fetch'" in found["no-effect"].message

@@ -11,6 +11,7 @@ import pytest
 from backends.local.lab import Lab, on_the_host
 from waiting import wait_for
 
+from evalc.errors import ConfigError
 from evalc.export.destinations.local import LocalExporter
 from evalc.export.destinations.settings import complete
 from evalc.export.reading import read_run
@@ -227,3 +228,26 @@ def test_a_folder_that_can_not_be_written_is_told(lab: Lab) -> None:
     ran = bundle.run(env={"PATH": without(lab)})
     assert ran.code == 0
     assert "not exported: local: can't write in out/x" in ran.said
+
+
+@on_the_host
+def test_no_value_is_executed(lab: Lab) -> None:
+    hostile = "$(touch pwned) `touch pwned` ; touch pwned # 'it' \"is\" $HOME \\ ~ * ü"
+    bundle = exporting(
+        lab,
+        lab.command(GOOD, "good"),
+        to="wandb,local",
+        export={
+            "env_vars": {"HOSTILE": f"lit:{hostile}"},
+            "local": {"output_dir": hostile, "copy_logs": True},
+        },
+    )
+    ran = bundle.run(env={"PATH": evalc(lab, "exit 1")})
+    assert ran.code == 0
+    assert f"HOSTILE={hostile}\n" in (lab.folder / "with-evalc" / "env").read_text()
+    assert (lab.folder / hostile / read_run(bundle.folder).id / "good/artifacts").is_dir()
+    assert not list(lab.folder.rglob("pwned"))
+    for value in ("a\nb", "a\0b"):
+        with pytest.raises(ConfigError) as caught:
+            exporting(lab, lab.command("true"), export={"local": {"output_dir": value}})
+        assert [problem.code for problem in caught.value.problems] == ["cannot-carry"]

@@ -10,6 +10,7 @@ import pytest
 from backends.slurm.here import Submission
 from waiting import wait_for
 
+from evalc.backends.running import State
 from evalc.export.reading import read_run
 
 if TYPE_CHECKING:
@@ -119,8 +120,10 @@ def test_what_evalc_is_given_and_that_its_failure_is_its_own(lab: Lab) -> None:
     bundle.cluster.idle()
     assert bundle.exit() == (0, "")
     assert exported(bundle) == "1 wandb: not set in the environment: MY_KEY"
-    ran = bundle.run("submit_all.sh", env={"MY_KEY": "s3cret"})
-    assert ran.returncode == 0, ran.stderr
+    # As evalc submit does, which has read it where it was called.
+    here = Submission(bundle, auto_export={"destinations": ["wandb"]})
+    here.bring({"MY_KEY": "s3cret"})
+    assert here.submit()["alpha"].state is State.COMPLETED
     # What fails is the last that is said.
     wait_for((tools / "calls").exists)
     assert exported(bundle).startswith("1 wandb: ")

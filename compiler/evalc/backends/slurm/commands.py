@@ -19,7 +19,6 @@ from evalc.words import Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalc.backends.exporting import Automatic
     from evalc.backends.scripts import Variable
     from evalc.backends.slurm.options import Options
     from evalc.emit.commands import CommandLines, Item
@@ -102,22 +101,19 @@ def balance(options: Options) -> list[CommandLines]:
     return [[["evalc_mount", Raw('"$1:$1:ro"')]], [*run, *image, *command]]
 
 
-def call_contained(automatic: Automatic, options: Options, names: Sequence[str]) -> CommandLines:
+def call_contained(image: Word, options: Options, names: Sequence[str]) -> CommandLines:
     """evalc, called in the container that exports results."""
-    assert automatic.image is not None
     return [
         ["exec", "srun", "--job-name=export", "--overlap", "--export=ALL"],
         ["--nodes=1", "--ntasks=1"],
-        *_container(automatic.image, options, names, gpus=False, folder=Raw('"$_bundle_dir"')),
+        *_container(image, options, names, gpus=False, folder=Raw('"$_bundle_dir"')),
         [*CALL],
     ]
 
 
-def seen(mounts: Sequence[Mount] | None) -> list[CommandLines]:
-    """What the next container sees: the bundle, and these; nothing where there is none."""
-    if mounts is None:
-        return []
-    return [[["evalc_mount", Raw('"$_bundle_dir:$_bundle_dir"')], *_mounted(mounts)]]
+def seen(mounts: Sequence[Mount]) -> CommandLines:
+    """What that container sees: the bundle, and these."""
+    return [["evalc_mount", Raw('"$_bundle_dir:$_bundle_dir"')], *_mounted(mounts)]
 
 
 def is_direct(service: Service) -> bool:

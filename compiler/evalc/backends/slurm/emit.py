@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Any
 from evalc import __version__
 from evalc.backends import scripts
 from evalc.backends.base import Artifact, Emission, Needs
-from evalc.backends.exporting import CALL, Exporting, ForReadme
 from evalc.backends.slurm import cost
-from evalc.backends.slurm.commands import (
-    balance,
-    call_contained,
-    evaluate,
-    is_direct,
-    seen,
-    serve,
-)
-from evalc.backends.slurm.directives import array_directives, directives, export_directives
+from evalc.backends.slurm.commands import balance, evaluate, is_direct, serve
+from evalc.backends.slurm.directives import array_directives, directives
+from evalc.backends.slurm.export_job import ExportJob
 from evalc.backends.slurm.options import Options, provided_variables, proxy_ports
 from evalc.emit import quoting
 from evalc.emit.commands import command_line
@@ -46,8 +39,6 @@ _LIBRARY = (
 )
 _ALL = "sbatch_all.sh"
 _ARRAY = "sbatch_array.sh"
-_EXPORT = "sbatch_export.sh"
-_EXPORT_LIBRARY = ("export_job.sh", "export_live.sh", "export_queue.sh")
 _STRATEGY = {
     "self": (
         "A job that a time-out, a preemption or a lost node ended is followed by another, which it "
@@ -80,7 +71,7 @@ class _Emitter:
         self.services = [self._service(service) for service in plan.services]
         self.shared = len(plan.jobs) == 1 and plan.jobs[0].id == plan.name
         self.digests: dict[str, str] = {}
-        self.exporting = Exporting(plan)
+        self.exporting = ExportJob(plan, self.options)
 
     def emission(self) -> Emission:
         served = [file for service in self.plan.services for file in self._service_files(service)]
@@ -95,7 +86,7 @@ class _Emitter:
         if self.options.array:
             artifacts.append(self._array())
         artifacts.append(self._submit_all())
-        artifacts += self._export()
+        artifacts += self.exporting.artifacts(self.digests)
         needs = self._needs()
         artifacts.append(self._readme(needs))
         return Emission(
@@ -228,7 +219,6 @@ class _Emitter:
         elif self.options.array:
             how, text = "array", " as one array"
         inputs = self._inputs(tuple(self.plan.steps))
-        exported = self.exporting.inputs.host
         made = self._render(
             "submit_all.sh.j2",
             count=len(self.digests),
@@ -236,37 +226,12 @@ class _Emitter:
             how_text=text,
             array_limit=self.options.array_limit or 0,
             links=self._links(),
-            secrets=sorted(inputs.host | exported),
+            secrets=sorted(inputs.host | self.exporting.secrets),
             needs=[name for name in inputs.required if name in inputs.host],
             tasks=[f"{id_}:{digest}" for id_, digest in self.digests.items()],
             exports=self.plan.export is not None,
         )
         return Artifact("submit_all.sh", made.encode(), executable=True)
-
-    def _export(self) -> Iterator[Artifact]:
-        """The job that exports results, and what it starts."""
-        if self.plan.export is None:
-            return
-        automatic = self.exporting.automatic
-        contained = automatic.image is not None and self.options.engine != "none"
-        call: CommandLines = [["exec", *CALL]]
-        if contained:
-            call = call_contained(automatic, self.options, [v.name for v in self.plan.export.env])
-        commands = [
-            *self.exporting.variables(),
-            *seen(automatic.mounts if contained else None),
-            call,
-        ]
-        yield from self.exporting.artifacts(self.digests, commands, _EXPORT, contained=contained)
-        text = self._render(
-            f"{_EXPORT}.j2",
-            directives=export_directives(self.plan, self.options),
-            secrets=sorted(self.exporting.inputs.host),
-            # A chain's jobs follow each other: of those that are known at a time, all have ended.
-            rounds=cost.attempts(self.plan.jobs[0]) + len(self.digests) // 100 + 1,
-        )
-        yield Artifact(_EXPORT, text.encode(), executable=True)
-        yield from scripts.library(_EXPORT_LIBRARY)
 
     def _links(self) -> int:
         """How many jobs are queued beforehand for one chain."""
@@ -289,8 +254,7 @@ class _Emitter:
             tools.append("haproxy")
         elif self.ports:
             images.append(self.options.proxy.image)
-        if self.plan.export is not None and self.exporting.automatic.image and engine != "none":
-            images.append(self.exporting.automatic.image)
+        images += self.exporting.images
         return scripts.needs(self.plan, inputs, engine=engine, tools=tools, images=images)
 
     def _readme(self, needs: Needs) -> Artifact:
@@ -325,21 +289,10 @@ class _Emitter:
                     else "A job that is ended is not followed by another; submit it again to go on."
                 ).split("\n"),
                 show=quoting.show,
-                exporting=self._exporting_for_readme(),
+                exporting=self.exporting.for_readme(),
             )
         )
         return Artifact("README.md", text.encode())
-
-    def _exporting_for_readme(self) -> ForReadme:
-        automatic = self.exporting.automatic
-        where = "on the node where that job runs"
-        if automatic.image is not None and self.options.engine != "none":
-            where = f"in the image {quoting.code_span(quoting.show(automatic.image))}"
-        return self.exporting.for_readme(
-            "`submit_all.sh` also queues `sbatch_export.sh`, a small job that exports the results "
-            "when all other jobs\nhave ended.",
-            where,
-        )
 
     def _render(self, template: str, **values: Any) -> str:
         return self.shell.get_template(f"slurm/{template}").render(

@@ -80,11 +80,12 @@ def facts_of(plan: Mapping[str, Any], manifest: Mapping[str, Any]) -> Facts:
 
 
 def _export(export: Mapping[str, Any] | None) -> Part:
-    """What is exported by itself, beside what ``execution`` says of that."""
+    """What is exported by itself, beside what ``execution`` says of that: keys of ``export``, which
+    is none of that block's."""
     if export is None:
         return {}
-    found = {f"export.{k}": shown(value) for k, value in export.items() if k != "env"}
-    found |= {f"export.env.{v['name']}": shown(v["value"]) for v in export["env"]}
+    found = {f"export.local.{k}": shown(value) for k, value in export.items() if k != "env"}
+    found |= {f"export.env_vars.{v['name']}": shown(v["value"]) for v in export["env"]}
     return found
 
 
