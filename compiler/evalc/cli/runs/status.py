@@ -70,15 +70,15 @@ def status_command(*, ids: tuple[str, ...], watch: bool, interval: float, as_jso
         if as_json:
             say(dumps(list(_objects(looked, wanted))))
         else:
-            say("\n".join([table_text(lines), *_exports(looked)]))
+            say("\n".join([table_text(lines), *_exports(looked.invocations)]))
         return shown.verdict(sight.state for _, _, sight in lines)
 
 
-def _exports(looked: Looked) -> Iterator[str]:
+def _exports(known: Sequence[Invocation]) -> Iterator[str]:
     """A line for each run that exports its results by itself."""
     from evalc.runner.exports import exports
 
-    for id_, words in exports(looked.invocations).items():
+    for id_, words in exports(known).items():
         yield f"{id_}: export of results: {shown.one_line(words)}"
 
 
@@ -92,7 +92,12 @@ def follow(
 ) -> int:
     """Goes on until all these jobs are over; the exit code tells what became of them."""
     looks = looking(database, known)
-    return (tell_in_the_end if as_json else watch_until_over)(looks, wanted, interval)
+    if as_json:
+        return tell_in_the_end(looks, wanted, interval)
+    code = watch_until_over(looks, wanted, interval)
+    for line in _exports(known):
+        say(line)
+    return code
 
 
 def tell_in_the_end(
