@@ -96,6 +96,7 @@ class Exporting:
             plan=self.plan,
             version=__version__,
             starter=starter,
+            to=", ".join(self.automatic.destinations),
             destinations=self.automatic.destinations,
             contained=contained,
             tasks=[f"{id_}:{digest}" for id_, digest in tasks.items()],
