@@ -98,7 +98,7 @@ while IFS= read -r -d '' _folder; do
       if [ -z "$_runner$_all" ]; then evalc_live "$_folder/logs/runner.pid" && _runner=$_pid; fi
     fi
     for _file in "$_folder"/logs/*.pid; do
-      case ${_file##*/} in task.* | runner.pid) continue ;; esac
+      case ${_file##*/} in task.* | runner.pid | export.pid | exporting.pid) continue ;; esac
       evalc_live "$_file"
       _name=${_file##*/}
       [ -z "$_pid" ] || _servers+="${_servers:+ }${_name%.pid}"

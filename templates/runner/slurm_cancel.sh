@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Stops jobs of a bundle for good: what waits before what runs, since a job that is cancelled is followed by
 # its successor. Sent to the host, after slurm_place.sh, with the seconds to wait for Slurm, the bundle's
-# folder, the text of lib/states.sh, and jobs as NAME:INDEX (of the element in an array).
+# folder, the text of lib/states.sh, 'all' or 'some', and jobs as NAME:INDEX (of the element in an array). With
+# 'all' the job that exports results is stopped, too; its name is sbatch_export.sh, which no task can have.
 #
 # A bundle whose folder is gone may have jobs in the queue all the same; Slurm still tells the paths of their
 # scripts, and they are stopped by these. There is no journal then, and nobody who submits.
@@ -14,8 +15,8 @@ export LC_ALL=C
 _patience=$1 _states=$3 _lost=''
 # shellcheck disable=SC2154 # slurm_place.sh has set it
 evalc_find_place "$2" && [ -r "$_place/lib/resume.sh" ] || _lost=1
-_bundle_dir=$_place _logs=$_place/logs
-shift 3
+_bundle_dir=$_place _logs=$_place/logs _how=$4
+shift 4
 if [ -n "$_lost" ]; then
   eval "$_states"
 else
@@ -41,12 +42,14 @@ evalc_list_links() {
   _queue=$(evalc_slurm squeue --me -h -r -S -i -o '%i|%T|%o') || return 1
   while IFS='|' read -r _id _its_state _runs; do
     case ${_runs##* --after } in *[!0-9_]*) ;; *) _runs=${_runs% --after *} ;; esac
+    case $_runs in "$_bundle_dir/$_exporting --round "*) _runs=$_bundle_dir/$_exporting ;; esac
     [ "$_runs" != "$_bundle_dir/sbatch_array.sh" ] || _runs=${_id##*_}
     _name=${_job_of["$_runs"]-}
     [ -z "$_name" ] || _links+=("$_name $_id $_its_state")
   done <<<"${_queue:-|}"
 }
 _links=()
+_exporting=sbatch_export.sh
 # The names of jobs, by the script that Slurm runs, or the number of the array's element.
 declare -A _job_of=()
 
@@ -102,6 +105,14 @@ evalc_close() {
       echo "fault can't write $_logs/journal: is the disk full?"
   fi
 }
+
+# evalc_close_export: who asks how the export went is told that it was cancelled.
+evalc_close_export() {
+  local _logs=$_bundle_dir/logs
+  rm -f -- "$_bundle_dir/.secrets.$_exporting" "$_bundle_dir/.secrets.$_exporting".??????
+  [ -n "$_lost" ] || evalc_stage export "130 job ${_was[$_exporting]} was cancelled (evalc kill)" || true
+}
+
 # By job, the link that was in the queue, the running one where there was one.
 declare -A _was=()
 
@@ -127,6 +138,7 @@ for _job in "$@"; do
   _job_of["$_folder/$_script"]=$_name
   _job_of["$_index"]=$_name
 done
+[ "$_how" != all ] || _job_of["$_bundle_dir/$_exporting"]=$_exporting
 evalc_list_links || {
   echo 'fault Slurm does not say what is queued (squeue)'
   exit 0
@@ -141,6 +153,7 @@ evalc_cancel_all || {
   exit 0
 }
 for _link in ${_links[@]+"${_links[@]}"}; do echo "left $_link"; done
+[ -z "${_was[$_exporting]-}" ] || evalc_close_export
 for _job in "$@"; do
   if [ -n "$_lost" ]; then echo "lost ${_job%:*}"; else evalc_close "$_job"; fi
 done

@@ -262,6 +262,28 @@ def test_wrong_input(laptop: Laptop, arguments: tuple[str, ...], code: int, says
     assert not (laptop.folder / "results").exists()
 
 
+def test_status_tells_how_exporting_went(laptop: Laptop) -> None:
+    made = 'echo "results: {tasks: {t: {metrics: {m: {scores: {m: {value: 1}}}}}}}" >results.yml'
+    laptop.config(
+        {"name": "alpha", "command": made},
+        execution={"auto_export": {"destinations": ["local", "wandb"]}},
+        export={"local": {"output_dir": "${execution.output_dir}/out"}, "wandb": {"project": "p"}},
+    )
+    # What evalc is called by need not be in PATH, and then files are copied without it.
+    laptop.env["PATH"] = ":".join(
+        part for part in laptop.env["PATH"].split(":") if not Path(part, "evalc").exists()
+    )
+    id_ = laptop.run()
+    wait_for(lambda: [p for p in laptop.folder.rglob("stage.export") if " 1 " in p.read_text()])
+    out = laptop("status", id_).stdout
+    # It is no state of the run's.
+    assert "completed" in out
+    assert f"{id_}: export of results: FAILED: wandb: evalc is not in PATH here" in out
+    (told,) = json.loads(laptop("status", id_, "--json").stdout)
+    assert told["export"].startswith("FAILED: wandb: ")
+    assert list(laptop.folder.glob(f"results/out/{id_}/alpha/artifacts/results.yml"))
+
+
 def test_a_bundle_of_another_version(laptop: Laptop) -> None:
     laptop.config({"name": "alpha", "command": "true"})
     laptop("compile", "suite.yaml")

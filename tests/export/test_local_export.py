@@ -173,6 +173,24 @@ def test_settings_of_the_config_a_file_and_the_command_line(
     assert (run.parent / "by-hand" / "processed_results.csv").exists()
 
 
+def test_what_a_setting_refers_to_is_of_the_runs_own_config() -> None:
+    config = {
+        "export": {
+            "local": {"a": "${x.list}", "b": "of ${x.y.z} and ${x.none}", "c": ["${x.to}"], "d": 1},
+        },
+        "x": {"list": [1, 2], "y": {"z": 0.5}, "none": None, "to": "${x.y.z}s", "me": "${x.me}"},
+    }
+    assert settings.block_of(config, "local") == {
+        "a": [1, 2],
+        # What leads to nothing is told by who needs the value.
+        "b": "of 0.5 and ${x.none}",
+        "c": ["0.5s"],
+        "d": 1,
+    }
+    circle = {**config, "export": {"local": {"a": "${x.me}"}}}
+    assert settings.block_of(circle, "local") == {"a": "${x.me}"}
+
+
 @pytest.mark.parametrize(
     ("told", "said"),
     [

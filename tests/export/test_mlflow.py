@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,6 @@ from evalc.export.reading import read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # MLflow's own imports warn of each other.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("mlflow")]
@@ -111,6 +111,46 @@ def runs_of(server: str, name: str) -> list[Any]:
     return sorted(
         client.search_runs([experiment.experiment_id]), key=lambda run: run.data.tags["task_name"]
     )
+
+
+def test_run_all_exports_by_itself(
+    tmp_path: Path, server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With evalc from PATH, and what a config refers to."""
+    score = "{tasks: {t: {metrics: {acc: {scores: {acc: {value: 0.5}}}}}}}"
+    config = f"""
+execution:
+  type: local
+  engine: none
+  auto_export: {{destinations: [mlflow]}}
+target: {{api_endpoint: {{url: "http://127.0.0.1:9/v1", model_id: acme/small}}}}
+evaluation:
+  tasks:
+    - name: alpha
+      command: 'echo "results: {score}" >results.yml'
+export:
+  env_vars: {{MLFLOW_TRACKING_URI: host:THE_SERVER, MLFLOW_DISABLE_TELEMETRY: "lit:true"}}
+  mlflow:
+    experiment_name: {request.node.name}
+    description: of ${{target.api_endpoint.model_id}}
+"""
+    (tmp_path / "suite.yaml").write_text(config)
+    monkeypatch.chdir(tmp_path)
+    assert main(["compile", "suite.yaml", "--out", "suite"]) == 0
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "suite/run_all.sh"],
+        env={**os.environ, "PATH": path, "THE_SERVER": server},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "exported to mlflow" in ran.stderr
+    (there,) = runs_of(server, request.node.name)
+    assert there.data.metrics == {"alpha/t/acc": 0.5}
+    assert there.data.tags["mlflow.note.content"] == "of acme/small"
 
 
 def test_twice_makes_one_run_of_each_task(

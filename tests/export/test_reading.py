@@ -8,11 +8,13 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
-from export.made import answers, bundle, ended, lm_eval, results_yml
+from export.made import BEGAN, ENDED, answers, bundle, ended, lm_eval, results_yml
 
 from evalc.export.model import TaskState
 from evalc.export.reading import NoRun, read_run, samples
+from evalc.export.reading.runs import FolderOfRuns
 from evalc.export.reading.values import Unreadable
+from evalc.export.table import tabulate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -386,3 +388,56 @@ def test_caches_of_responses_are_not_looked_through(tmp_path: Path) -> None:
     cache.mkdir(parents=True)
     (cache / "results_1.json").write_text("{}")
     assert files(tmp_path / "artifacts") == (None, [])
+
+
+def test_the_digest_that_the_engine_told_is_read_where_the_name_has_none(tmp_path: Path) -> None:
+    folder = bundle(tmp_path / "run", ["h.one", "h.two"])
+    plan = (folder / "plan.json").read_text().replace("@sha256:" + "a" * 64, ":26.03")
+    (folder / "plan.json").write_text(plan)
+    for task in ("h.one", "h.two"):
+        results_yml(folder / task, {"one": {"acc": {"acc": (0.5, {})}}})
+        ended(folder / task)
+    told = f"registry.example/harness@sha256:{'b' * 64}\n"
+    (folder / "h.one" / "logs" / "image_digest").write_text(told)
+    (folder / "h.two" / "logs" / "image_digest").write_text("nonsense\n")
+    one, two = read_run(folder).tasks
+    assert (one.image_digest, two.image_digest) == (f"sha256:{'b' * 64}", "")
+
+
+def test_gpus_that_were_counted_when_it_ran(tmp_path: Path) -> None:
+    """Where the plan has no number."""
+    local = bundle(tmp_path / "local", ["h.one"], gpus=None)
+    ended(local / "h.one")
+    assert [spent.gpus for spent in read_run(local).spent["suite"]] == [None]
+    (local / "logs").mkdir()
+    (local / "logs" / "gpus").write_text("8\n")
+    assert [spent.gpus for spent in read_run(local).spent["suite"]] == [8]
+    ((_, (cost,)),) = tabulate([read_run(local)]).costs()
+    assert cost.gpu_hours == 8.0
+    slurm = bundle(tmp_path / "slurm", ["h.one"], backend="slurm", gpus=None)
+    ended(slurm / "h.one")
+    (slurm / "h.one" / "logs" / "journal").write_text(
+        f"{BEGAN} chain job=7\n"
+        f"{BEGAN} attempt n=1 job=7 restart=0 node=n1 start=1000 done=0:0 gpus=16\n"
+        f"{ENDED} end job=7 restart=0 exit=0 kind=finished elapsed=1800\n"
+    )
+    ((_, (cost,)),) = tabulate([read_run(slurm)]).costs()
+    assert cost.gpu_hours == 8.0
+
+
+def test_a_folder_of_runs_is_none(tmp_path: Path) -> None:
+    for number in range(5):
+        run = bundle(tmp_path / "results" / f"run{number}", ["h.one"])
+        lm_eval(run / "h.one", "one", [1, 0])
+    (tmp_path / "results" / "file").touch()
+    with pytest.raises(FolderOfRuns) as caught:
+        read_run(tmp_path / "results")
+    assert "results is a folder of runs" in str(caught.value)
+    assert caught.value.hint.endswith("run2 and 2 more")
+    # What 'evalc export' has copied is such a folder, too.
+    copied = tmp_path / "exported" / "k3fw8t2q" / "h.one" / "artifacts"
+    copied.mkdir(parents=True)
+    (copied / "results.json").write_text('{"results": {"one": {"acc,none": 0.5}}}')
+    with pytest.raises(FolderOfRuns):
+        read_run(tmp_path / "exported")
+    assert read_run(tmp_path / "exported" / "k3fw8t2q").scores()

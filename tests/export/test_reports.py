@@ -11,9 +11,10 @@ import pytest
 from export.made import answers, bundle, ended, lm_eval, results_yml
 
 from evalc.errors import UsageError
+from evalc.export.model import Key, Score
 from evalc.export.reading import read_run
 from evalc.export.report import as_json, html, markdown, terminal
-from evalc.export.table import tabulate
+from evalc.export.table import Cell, Row, tabulate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,3 +160,14 @@ def test_a_run_without_any_results(tmp_path: Path) -> None:
     assert "not started" in terminal.render(table, 80, colour=True)
     Page(html.render(table))
     assert "not started" in markdown.render(table)
+
+
+def test_how_many_samples_several_runs_have() -> None:
+    def row(*counts: int | None) -> str:
+        scores = [Score("p", "m", "s", 0.5, count=count) for count in counts]
+        return Row(Key("t", "p", False, "m", "s"), tuple(Cell(score) for score in scores)).samples
+
+    assert [row(), row(None), row(30, 30), row(30, 20, 25), row(30, None)] == [
+        "", "", "30", "20-30", "30?"
+    ]  # fmt: skip
+    assert Row(Key("t", "p", False, "m", "s"), (Cell(None),)).samples == ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KINDS = ("manifest", "plan")
 # What is left out where it says nothing: fields that most plans leave at their defaults, too.
-OPTIONAL = {"default", "gpu_hours"} | {
+OPTIONAL = {"default", "export", "gpu_hours"} | {
     field.name
     for kind in (Job, Service, Step, Resources, Retry)
     for field in dataclasses.fields(kind)

@@ -90,8 +90,10 @@ def test_submit_all_asks_slurm(slurm: Cluster, tmp_path: Path) -> None:
         path = f"{stand_in.parent}:{slurm.env['PATH']}"
         ran = slurm("bash", submit_all, "--test-only", env={"PATH": path})
         assert ran.returncode == 0, ran.stderr
-        # Each job by itself, and where there is an array, all as one.
-        scripts = len(manifest(name)["jobs"]) + (submit_all.parent / "sbatch_array.sh").exists()
+        # Each job by itself, where there is an array, all as one, and the one that exports.
+        more = ("sbatch_array.sh", "sbatch_export.sh")
+        scripts = len(manifest(name)["jobs"])
+        scripts += sum((submit_all.parent / one).exists() for one in more)
         assert ran.stderr.count("to start at") == scripts, ran.stderr
     # Without it, Slurm says that there is no such partition.
     ran = slurm("bash", submit_all, "--test-only")
@@ -112,7 +114,8 @@ def test_a_dry_run_prints_commands_that_work(name: str, tmp_path: Path) -> None:
     before = sorted(folder.rglob("*"))
     commands = ran.stdout.splitlines()
     as_array = (folder / "sbatch_array.sh").exists()
-    assert len(commands) == (1 if as_array else len(manifest(name)["jobs"]))
+    exports = (folder / "sbatch_export.sh").exists()
+    assert len(commands) == (1 if as_array else len(manifest(name)["jobs"])) + exports
     for command in commands:
         told = run(tmp_path, "bash", "-c", command)
         assert (told.returncode, told.stdout) == (0, "#!/usr/bin/env bash\n"), told.stderr

@@ -25,12 +25,13 @@ OF_ALL = {
     "plan.json",
     "config.yaml",
     "README.md",
+    "export.sh",
     "run_all.sh",
     "run_all.sequential.sh",
     "submit_all.sh",
     "sbatch_all.sh",
     "sbatch_array.sh",
-    "lepton.json",
+    "sbatch_export.sh",
 }
 # The job of all tasks of a cell.
 OF_A_CELL = re.compile(r"([^/]+)/sbatch_\1\.sh")

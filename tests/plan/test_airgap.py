@@ -108,6 +108,17 @@ def test_the_load_balancers_image_is_one_too(tmp_path: Path) -> None:
     assert "--container-image='r.x#library/haproxy:3'" in script
 
 
+def test_the_image_that_exports_is_one_too(tmp_path: Path) -> None:
+    export = "auto_export: {destinations: [gsheets], export_image: 'python:3'}"
+    found = compiled(tmp_path, f"image_mirror: {{'*': r.x}}\n{export}")
+    assert "r.x/library/python:3" in found.bundle.needs.images
+    script = found.bundle.files["export.sh"].data.decode()
+    assert "--container-image='r.x#library/python:3'" in script
+    # Where nothing is called in it, it is none that the bundle needs.
+    other = compiled(tmp_path, export.replace("gsheets", "local"))
+    assert "python:3" not in other.bundle.needs.images
+
+
 @pytest.mark.parametrize(
     ("entries", "engine", "said"),
     [

@@ -71,6 +71,15 @@ def test_what_can_not_move_is_fine(image: str, tmp_path: Path) -> None:
             3,
             "'haproxy:latest'",
         ),
+        (
+            SERVED.replace(
+                "pin_images",
+                "auto_export: {destinations: [gsheets], export_image: 'py:3'}, pin_images",
+            )
+            % f"vllm@{DIGEST}",
+            3,
+            "'py:3'",
+        ),
         (HOSTED + "evaluation:\n  tasks:\n    - {name: t, container: 'x:1'}\n", 6, "'x:1'"),
     ],
 )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from evalc.errors import Problem
     from evalc.plan import Plan
 
+# What exporters ask for before anything else, each with the variable that may say it.
+_MUST_HAVE = (("mlflow", "tracking_uri", "MLFLOW_TRACKING_URI"), ("wandb", "project", ""))
+
 
 def images(plan: Plan) -> Iterator[Problem]:
     """For engines that run containers: images that lack, and texts that can't name one."""
@@ -62,10 +65,26 @@ def other_backends_keys(plan: Plan) -> Iterator[Problem]:
 
 
 def auto_export(plan: Plan) -> Iterator[Problem]:
-    """Exporting results by itself, which no backend of ours does."""
-    if plan.options.get("auto_export"):
-        yield NoEffect(
-            key="execution.auto_export",
-            why="nothing is exported by itself; 'evalc export ID' does it when the run is done",
-            location=plan.origin.at("execution", "auto_export"),
-        )
+    """What a destination of ``execution.auto_export`` lacks, which would be found out when all has
+    been evaluated."""
+    block = plan.options.get("auto_export") or {}
+    at = ("execution", "auto_export")
+    if plan.export is None:
+        if any(block.get(key) for key in block if not key.startswith("x-")):
+            yield NoEffect(
+                key="execution.auto_export",
+                why="no 'destinations' are named",
+                location=plan.origin.at(*at),
+            )
+        return
+    variables = {var.name for var in plan.export.env}
+    for destination, key, variable in _MUST_HAVE:
+        if destination not in block["destinations"] or variable in variables:
+            continue
+        if not plan.origin.given("export", destination, key):
+            instead = f" (or {variable} under export.env_vars)" if variable else ""
+            yield NotGiven(
+                key=f"export.{destination}.{key}",
+                because=f"auto_export sends results to {destination}{instead}",
+                location=plan.origin.at("export", destination, key),
+            )

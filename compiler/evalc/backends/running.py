@@ -97,12 +97,14 @@ class Spent:
 
     ``native`` is the id that the backend's own tools know it by, empty where there is none.
     ``began`` and ``ended`` are seconds since 1970, ``how`` is how it ended, in a word or two.
+    ``gpus`` is how many it was seen to hold, None where nobody counted.
     """
 
     native: str = ""
     began: float | None = None
     ended: float | None = None
     how: str = ""
+    gpus: int | None = None
 
     @property
     def seconds(self) -> float | None:

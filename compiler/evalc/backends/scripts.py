@@ -11,7 +11,7 @@ from evalc.emit import quoting, yamltext
 from evalc.emit.commands import Assign, Raw, command_line, is_open, join
 from evalc.plan import Argv, Shell
 from evalc.plan.model import words_of
-from evalc.plan.serialise import service_words, step_words
+from evalc.plan.serialise import export_words, service_words, step_words
 from evalc.resources import template_dir
 from evalc.words import Literal, RuntimeEnv, Secret
 
@@ -64,7 +64,8 @@ class Inputs:
 class OpenWords:
     """A plan's words that are not known before it runs: all that is asked about words.
 
-    ``steps`` has those of each step, by its id; ``services`` those of all servers.
+    ``steps`` has those of each step, by its id; ``services`` those of all servers, ``export`` those
+    of exporting results.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -74,10 +75,15 @@ class OpenWords:
         self.services = [
             word for service in plan.services for word in service_words(service) if is_open(word)
         ]
+        self.export = [word for word in export_words(plan) if is_open(word)]
 
     def all(self) -> list[Word]:
-        """Those of all steps and servers."""
-        return [*(word for words in self.steps.values() for word in words), *self.services]
+        """Those of all steps and servers, and of exporting."""
+        return [
+            *(word for words in self.steps.values() for word in words),
+            *self.services,
+            *self.export,
+        ]
 
 
 def needs(

@@ -20,7 +20,7 @@ class Image:
 
     ``source`` is its name where it comes from, and ``reference`` what that says: None for a file of
     the cluster's, and where the name is known only when the job runs. ``users`` are the tasks
-    (``task NAME``) and servers (``server NAME``) that run in it.
+    (``task NAME``) and servers (``server NAME``) that run in it, or ``exporting results``.
     """
 
     text: str
@@ -45,7 +45,7 @@ def images_of(plan: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[Ima
     """
     users: dict[str, list[str]] = {text: [] for text in manifest["needs"]["images"]}
     sources = {}
-    for text, source, user in _uses(plan):
+    for text, source, user in _uses(plan, frozenset(users)):
         users.setdefault(text, []).extend(user)
         sources[text] = source
     return tuple(
@@ -54,17 +54,23 @@ def images_of(plan: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[Ima
     )
 
 
-def _uses(plan: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
-    """Each image, its source, and who uses it."""
+def _uses(plan: Mapping[str, Any], needed: frozenset[str]) -> Iterator[tuple[str, str, list[str]]]:
+    """Each image, its source, and who uses it; ``needed`` are those that the bundle needs."""
     parts = [("server", service["name"], service) for service in plan["services"]]
     parts += [("task", step["id"], step) for job in plan["jobs"] for step in job["steps"]]
     for kind, name, part in parts:
         if part["image"] is not None:
             source = part.get("mirrored", part["image"])
             yield _as_in_manifest(part["image"]), _as_in_manifest(source), [f"{kind} {name}"]
-    proxy = plan["options"].get("proxy") or {}
-    if "mirrored" in proxy:
-        yield proxy["image"], proxy["mirrored"], []
+    for block, key, user in (
+        ("proxy", "image", []),
+        ("auto_export", "export_image", ["exporting results"]),
+    ):
+        part = plan["options"].get(block) or {}
+        image = _as_in_manifest(part[key]) if part.get(key) is not None else None
+        # One that the config names, and the bundle has no use for, is not there.
+        if image in needed:
+            yield image, _as_in_manifest(part.get("mirrored", image)), user
 
 
 def _as_in_manifest(image: Any) -> str:

@@ -37,10 +37,13 @@ class Row:
     cells: tuple[Cell, ...]
 
     @property
-    def count(self) -> int | None:
-        """The number of samples, where it is the same of all."""
-        counts = {cell.score.count for cell in self.cells if cell.score}
-        return counts.pop() if len(counts) == 1 else None
+    def samples(self) -> str:
+        """How many samples the scores have, for people: ``30``, from fewest to most ``20-30``, with
+        ``?`` behind it where one does not tell; empty where none does."""
+        counts = [cell.score.count for cell in self.cells if cell.score]
+        known = sorted({count for count in counts if count is not None})
+        ends = [str(count) for count in (known[:1] + known[1:][-1:])]
+        return "-".join(ends) + ("?" if known and None in counts else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +188,9 @@ def _absent(task_id: str, run: RunResult) -> TaskResult:
 
 
 def _costs(run: RunResult, job: str) -> Iterator[Cost]:
-    gpus = run.gpus.get(job)
+    planned = run.gpus.get(job)
     for number, spent in enumerate(run.spent[job], start=1):
         seconds = spent.seconds
+        gpus = spent.gpus if planned is None else planned
         hours = None if gpus is None or seconds is None else gpus * seconds / _HOUR
         yield Cost(job, number, spent, 0.0 if gpus == 0 else hours)

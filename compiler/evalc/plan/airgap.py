@@ -96,12 +96,19 @@ class _Mirror:
         return replace(part, image=literal(target), mirrored=part.image)
 
     def options(self, options: Any) -> Any:
-        """The backend's own options, which may name the image of a load balancer."""
-        proxy = options.get("proxy") or {}
-        image = proxy.get("image")
-        if not isinstance(image, str) or options.get("num_instances") in (None, 1):
-            return options
-        return {**options, "proxy": {**proxy, "image": self._text(image), "mirrored": image}}
+        """The backend's own options, which may name the image of a load balancer, and of what
+        exports results."""
+        several = options.get("num_instances") not in (None, 1)
+        for block, key, used in (
+            ("proxy", "image", several),
+            ("auto_export", "export_image", True),
+        ):
+            found = options.get(block) or {}
+            image = found.get(key)
+            if isinstance(image, str) and used:
+                new = {**found, key: self._text(image), "mirrored": image}
+                options = {**options, block: new}
+        return options
 
     def _text(self, text: str) -> str:
         reference = parse(text)

@@ -65,28 +65,29 @@ def check(parts: Sequence[Plan], own: Collection[str]) -> Iterator[Problem]:
 
     ``own`` are the keys of ``execution`` that the backend takes from each job.
     """
-    yield from _one_for_all(parts, "output_dir", lambda plan: plan.output_dir)
-    yield from _one_for_all(parts, "type", lambda plan: plan.backend)
-    yield from _one_for_all(
-        parts, "sharing", lambda plan: plan.origin.value("execution", "sharing")
-    )
+    yield from _one_for_all(parts, ("execution", "output_dir"), lambda plan: plan.output_dir)
+    yield from _one_for_all(parts, ("execution", "type"), lambda plan: plan.backend)
+    sharing = ("execution", "sharing")
+    yield from _one_for_all(parts, sharing, lambda plan: plan.origin.value(*sharing))
+    yield from _one_for_all(parts, ("export",), lambda plan: plan.origin.value("export"))
     for key in {key: None for part in parts for key in part.options}:
         if key not in own:
-            yield from _one_for_all(parts, key, lambda plan, key=key: plan.options.get(key))  # type: ignore[misc]
+            path = ("execution", key)
+            yield from _one_for_all(parts, path, lambda plan, key=key: plan.options.get(key))  # type: ignore[misc]
     yield from _names(parts)
 
 
 def _one_for_all(
-    parts: Sequence[Plan], key: str, value: Callable[[Plan], Any]
+    parts: Sequence[Plan], path: tuple[str, ...], value: Callable[[Plan], Any]
 ) -> Iterator[Problem]:
     usual = value(parts[0])
     for part in parts[1:]:
         if value(part) != usual:
             yield Contradiction(
-                what=f"'execution.{key}' is of the whole run, and can't differ between cells of "
+                what=f"'{'.'.join(path)}' is of the whole run, and can't differ between cells of "
                 "the matrix",
                 advice="take it out of the matrix, or make two configs of it",
-                location=part.origin.at("execution", key),
+                location=part.origin.at(*path),
             )
             return
 

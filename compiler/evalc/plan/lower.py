@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from evalc.plan.env import name_fault
 from evalc.plan.gpus import gpus_in_gres
-from evalc.plan.model import Job, Plan, Resources, Retry
+from evalc.plan.model import Export, Job, Plan, Resources, Retry
 from evalc.plan.origin import Origin
 from evalc.plan.pinning import pinned
 from evalc.plan.problems import BadEnvName, Contradiction, SecretOutsideEnv
@@ -20,6 +20,7 @@ from evalc.plan.services import ServiceReader
 from evalc.plan.settings import SETTINGS, without_free_keys
 from evalc.plan.steps import StepReader
 from evalc.plan.walltime import parse_walltime
+from evalc.source import Sequence
 from evalc.source.nodes import MARK, scalars
 from evalc.words import RuntimeEnv, literal
 
@@ -37,6 +38,8 @@ _ELSEWHERE = frozenset(
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY", re.IGNORECASE
 )
+# Where copies of results go where the config does not say; the same as of 'evalc export'.
+_EXPORTED = "./exported-results"
 
 
 def lower(
@@ -119,7 +122,25 @@ class _Lowering(StepReader):
             },
             origin=Origin(self.root),
             cell=self.cell,
+            export=self._export(),
         )
+
+    def _export(self) -> Export | None:
+        """None where no destination is named, and on Lepton, where nothing could do it."""
+        destinations = self.node("execution", "auto_export", "destinations")
+        if self.on_lepton or not isinstance(destinations, Sequence) or not destinations.items:
+            return None
+        return Export(
+            output_dir=self.word("export", "local", "output_dir") or literal(_EXPORTED),
+            copy_logs=self._switch("export", "local", "copy_logs", default=False),
+            copy_artifacts=self._switch("export", "local", "copy_artifacts", default=True),
+            only_required=self._switch("export", "local", "only_required", default=True),
+            env=tuple(self.env(("export", "env_vars"))),
+        )
+
+    def _switch(self, *path: str, default: bool) -> bool:
+        """A boolean, or the default."""
+        return self.flag(*path) if self.text(*path) else default
 
     def _of_lepton(self) -> dict[str, Any]:
         """What the Lepton backend alone reads, and stands elsewhere than under ``execution``."""

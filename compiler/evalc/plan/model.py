@@ -188,10 +188,26 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """What exporting results by itself needs to know beside ``options["auto_export"]``.
+
+    ``env`` is what the exporters find in their environment. The rest is about copies of files, the
+    destination ``local``: where they go, and which, see ``export.local`` in the config's schema.
+    """
+
+    output_dir: Word
+    copy_logs: bool = False
+    copy_artifacts: bool = True
+    only_required: bool = True
+    env: tuple[EnvVar, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that a backend needs to know.
 
     ``options`` are the validated keys of ``execution`` that only this backend understands.
+    ``export`` is None where nothing is exported by itself.
     ``origin`` finds where a value was written, for a backend that must refuse one; it is not part
     of the plan's meaning.
 
@@ -206,6 +222,7 @@ class Plan:
     jobs: tuple[Job, ...]
     options: Mapping[str, Any]
     origin: Origin = field(repr=False, compare=False)
+    export: Export | None = None
     cell: str = ""
     parts: tuple[Plan, ...] = field(default=(), repr=False)
 

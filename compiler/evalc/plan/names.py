@@ -20,6 +20,8 @@ RESERVED_IDS = frozenset(
         "endpoint.sh",
         "endpoint.spec.json",
         "lepton.json",
+        "export.sh",
+        "export_install.sh",
         "manifest.json",
         "plan.json",
         "config.yaml",
@@ -28,6 +30,7 @@ RESERVED_IDS = frozenset(
         "run_all.sequential.sh",
         "sbatch_all.sh",
         "sbatch_array.sh",
+        "sbatch_export.sh",
         "setup.sh",
         "submit_all.sh",
     )

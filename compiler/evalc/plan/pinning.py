@@ -51,6 +51,10 @@ def pinned(plan: Plan) -> tuple[Plan, list[Problem]]:
     proxy = (plan.options.get("proxy") or {}).get("image")
     if proxy and any(service.instances > 1 for service in plan.services):
         pinning.image(literal(str(proxy)), ("execution", "proxy", "image"))
+    exporting = (plan.options.get("auto_export") or {}).get("export_image")
+    if exporting and plan.export is not None:
+        word = exporting if isinstance(exporting, tuple) else literal(str(exporting))
+        pinning.image(word, ("execution", "auto_export", "export_image"))
     return replace(plan, jobs=jobs), pinning.problems
 
 

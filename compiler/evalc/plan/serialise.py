@@ -30,10 +30,16 @@ def plan_text(plan: Plan) -> str:
         f' "backend": {_line(plan.backend)},\n'
         f' "output_dir": {_line(plan.output_dir)},\n'
         f' "options": {_line(plan.options)},\n'
+        f"{_export_text(plan)}"
         f' "services": {_list(_fields_text(service, "  ") for service in plan.services)},\n'
         f' "jobs": {_list(_job_text(job) for job in plan.jobs)}\n'
         "}\n"
     )
+
+
+def _export_text(plan: Plan) -> str:
+    """Most plans export nothing, and say nothing of it."""
+    return "" if plan.export is None else f' "export": {_line(plan.export)},\n'
 
 
 def _job_text(job: Job) -> str:
@@ -149,6 +155,12 @@ def service_words(service: Service) -> Iterator[Word]:
             yield from command.words
     yield from words_of([var.value for var in service.env])
     yield from words_of([mount.source for mount in service.mounts])
+
+
+def export_words(plan: Plan) -> Iterator[Word]:
+    """Every word of exporting."""
+    if plan.export is not None:
+        yield from words_of([plan.export.output_dir, *(var.value for var in plan.export.env)])
 
 
 def _dataset(step: Step) -> tuple[Any, ...]:

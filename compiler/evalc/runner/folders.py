@@ -43,6 +43,9 @@ ABOUT = (
     "*/logs/journal",
     "*/logs/stage.*",
     "*/logs/digest",
+    "*/logs/image_digest",
+    "logs/gpus",
+    "*/logs/gpus",
     "*/logs/run_config.yml",
 )
 # Of the results, those that are read for scores.
@@ -51,7 +54,7 @@ SCORES = (
     "*/artifacts/**results*.json",
     "*/artifacts/**samples*.jsonl",
 )
-LOGS = ("*/logs/**", "logs/**", "*/slurm-*.log", "slurm-*.log")
+LOGS = ("*/logs/**", "logs/**", "*/slurm-*.log", "slurm-*.log", "export-*.log")
 _PRIVATE = 0o600
 # In a folder that is fetched into: what has not come whole.
 _PARTIAL = ".evalc-fetch.part"

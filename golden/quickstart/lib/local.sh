@@ -61,12 +61,45 @@ evalc_stop() {
   done
   # The leader may have ended before its children.
   kill -KILL -- "-${_pid[$_name]}" || true
+  [ -z "$_box" ] || [ "$_name" != client ] || [ "$_code" -ne 0 ] || evalc_note_image "$_box" || true
   if [ -n "$_box" ]; then
     # podman's 'rm -f' asks first, and waits ten seconds.
     "$_engine" kill "$_box" >/dev/null || true
     "$_engine" rm -f "$_box" >/dev/null || true
   fi
   rm -f -- "$_logs/$_name.pid"
+} 2>/dev/null
+
+# evalc_note_image CONTAINER: by which digest a registry has the image that it ran, into logs/image_digest: a tag
+# means another one tomorrow. One that was made here and is in no registry has none, with docker.
+evalc_note_image() {
+  local _id _one _said='' _name
+  rm -f -- "$_logs/image_digest"
+  _id=$("$_engine" inspect -f '{{.Image}}' "$1") && _name=$("$_engine" inspect -f '{{.Config.Image}}' "$1") || return 0
+  _name=${_name%%@*}
+  _name=${_name##*/}
+  # The same image may have been pulled from several.
+  while IFS= read -r _one; do
+    case $_one in *"/${_name%%:*}@sha256:"* | "${_name%%:*}@sha256:"*) _said=$_one ;; *@sha256:*) _said=${_said:-$_one} ;; esac
+  done < <("$_engine" image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$_id")
+  [ -z "$_said" ] || printf '%s\n' "$_said" >"$_logs/image_digest"
+} 2>/dev/null
+
+# evalc_note_gpus ROOT: how many GPUs the machine has, into logs/gpus, as NVIDIA's driver lists them: a server that takes
+# all of them took so many. None, where nothing looks like a GPU of whatever make; else nobody knows. ROOT is empty
+# but in tests.
+evalc_note_gpus() {
+  local _cards=("$1"/proc/driver/nvidia/gpus/*) _one
+  rm -f -- "$_logs/gpus"
+  if [ -e "${_cards[0]}" ]; then
+    printf '%s\n' "${#_cards[@]}" >"$_logs/gpus"
+    return
+  fi
+  [ -r "$1/proc/self/stat" ] || return 0
+  for _one in "$1"/proc/driver/nvidia "$1"/dev/nvidia* "$1"/dev/dxg "$1"/dev/dri/render* "$1"/sys/class/kfd; do
+    [ ! -e "$_one" ] || return 0
+  done
+  echo 0 >"$_logs/gpus"
 } 2>/dev/null
 
 evalc_need_tools() {
@@ -92,6 +125,7 @@ evalc_need_paths() {
 # non-zero with the reason in $_reason.
 evalc_start_services() {
   local _name _log
+  [ $# -eq 0 ] || evalc_note_gpus '' || true
   for _name in "$@"; do
     [ -z "${_adopted[$_name]-}" ] || continue
     _log=$_logs/server_${_name}_stdout.log

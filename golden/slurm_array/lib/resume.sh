@@ -126,7 +126,7 @@ _pulsed=0
 # evalc_attempt: whether this link should work. Returns when it should, with its successor queued; ends
 # the script when not.
 evalc_attempt() {
-  local _turn=0 _begin=''
+  local _turn=0 _begin='' _gpus
   _mine=$_logs/.attempt.$_job_id.$_restart
   evalc_take_turn || _turn=$?
   rm -f -- "$_mine"
@@ -155,8 +155,11 @@ evalc_attempt() {
   _done=$(evalc_done)
   [ -n "$_begin" ] || evalc_check_previous
   evalc_drop_failed_tasks
+  evalc_number "${SLURM_GPUS_ON_NODE-}"
+  _gpus=$((_number * ${SLURM_JOB_NUM_NODES:-1}))
   evalc_note attempt "n=$((_attempts + 1))" "job=$_job_id" "restart=$_restart" "node=${SLURMD_NODENAME:-?}" \
-    "start=$(evalc_epoch)" "done=$_done" ${_after:+"after=$_after"} || evalc_cannot_note
+    "start=$(evalc_epoch)" "done=$_done" ${SLURM_GPUS_ON_NODE:+"gpus=$_gpus"} \
+    ${_after:+"after=$_after"} || evalc_cannot_note
   evalc_read_journal
   evalc_say "attempt $_attempts of $_max_attempts"
   evalc_queue_successor && return 0

@@ -9,6 +9,7 @@ import pytest
 from backends.lepton.lab import SERVER, compiled, config
 from plan.configs import place
 
+from evalc.compiler import Request, check
 from evalc.errors import ConfigError
 from evalc.plan.airgap import OFFLINE
 
@@ -202,3 +203,14 @@ def test_a_token_whose_name_is_known_when_it_is_submitted(tmp_path: Path) -> Non
     assert b"the token `$WHOSE` in the workspace" in bundle.files["README.md"].data
     spec = json.loads(bundle.files["alpha/endpoint.spec.json"].data)
     assert spec["api_tokens"] == [{"value_from": {"token_name_ref": "@@{WHOSE}@@"}}]
+
+
+def test_nothing_exports_there_by_itself(tmp_path: Path) -> None:
+    values = config(target=HOSTED)
+    values["execution"]["auto_export"] = {"destinations": ["local"]}
+    bundle = compiled(tmp_path, values)
+    assert "export.sh" not in bundle.files
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(values))
+    found = {problem.code: problem for problem in check(Request(file))}
+    assert "'evalc export' does it after 'evalc fetch'" in found["no-effect"].message

@@ -184,7 +184,22 @@ def test_an_array_has_an_end(config: Lowering) -> None:
         ("array_limit: 3", HOSTED, ["execution.array_limit"]),
         ("parallelism: 3", HOSTED, ["execution.parallelism"]),
         ("nodes: 2\nnum_instances: 2", HOSTED, ["execution.nodes", "execution.num_instances"]),
-        ("auto_export: {destinations: [local]}", HOSTED, ["execution.auto_export"]),
+        ("auto_export: {launcher_install_cmd: 'true'}", HOSTED, ["execution.auto_export"]),
+        (
+            "auto_export: {destinations: [local], export_mounts: {/a: /b}}",
+            HOSTED,
+            ["execution.auto_export.export_mounts"],
+        ),
+        (
+            "auto_export: {destinations: [local], export_image: i, export_mounts: {/a: /b}}",
+            HOSTED,
+            ["execution.auto_export.export_image"],
+        ),
+        (
+            "engine: none\nauto_export: {destinations: [gsheets], export_image: i}",
+            HOSTED,
+            ["execution.auto_export.export_image"],
+        ),
         ("", f"deployment: {{{SERVER}, head_command: [ray]}}\n", ["deployment.head_command"]),
         (
             "engine: none\nmounts: {deployment: {/a: /b}}\nevaluation_gpu_visible: true",

@@ -74,6 +74,7 @@ def test_every_key(config: Lowering) -> None:
         engine="apptainer",
         account="nlp",
         partition="a,b",
+        cpu_partition=None,
         qos="high",
         comment="50% of # it",
         subproject="safety",

@@ -54,7 +54,7 @@ def check(plan: Plan) -> Iterator[Problem]:
     yield from found.labels()
     yield from found.idle_keys()
     yield from checks.output_dir(plan)
-    yield from checks.auto_export(plan)
+    yield from found.auto_export()
     yield from found.objects()
 
 
@@ -78,6 +78,15 @@ class _Check:
                     advice="name a registry",
                     location=self.plan.origin.locate(text) or self.at(),
                 )
+
+    def auto_export(self) -> Iterator[Problem]:
+        if (self.plan.options.get("auto_export") or {}).get("destinations"):
+            yield NoEffect(
+                key="execution.auto_export",
+                why="results are on the platform's volume; 'evalc export' does it after "
+                "'evalc fetch'",
+                location=self.at("execution", "auto_export"),
+            )
 
     # The volume
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalc import __version__
 from evalc.backends import scripts
 from evalc.backends.base import Artifact, Emission, Needs
+from evalc.backends.exporting import CALL, Exporting
 from evalc.backends.local import paths
 from evalc.backends.local.commands import evaluate, is_direct, serve
 from evalc.backends.local.options import Options
@@ -43,6 +44,7 @@ class _Cell:
         self.shell = shell_environment()
         self.run_template = self.shell.get_template("local/run.sh.j2")
         self.words = scripts.OpenWords(plan)
+        self.digests: dict[str, str] = {}
 
     def servers(self) -> list[Artifact]:
         """The files of its servers."""
@@ -67,12 +69,13 @@ class _Cell:
         inputs = _inputs(
             [*self.words.steps[step.id], *self.words.services, *self.options.docker_args]
         )
+        self.digests[step.id] = scripts.digest(served, commands, files)
         text = self.run_template.render(
             plan=self.plan,
             step=step,
             title=scripts.title(step),
             version=__version__,
-            digest=scripts.digest(served, commands, files),
+            digest=self.digests[step.id],
             engine=self.options.engine,
             services=[service.name for service in job.services],
             needs=inputs.required,
@@ -123,6 +126,7 @@ class _Emitter:
         self.options = self.cells[0].options
         self.shell = shell_environment()
         self.shared = any(cell.shares for cell in self.cells)
+        self.exporting = Exporting(plan)
 
     def emission(self) -> Emission:
         servers = [cell.servers() for cell in self.cells]
@@ -135,6 +139,7 @@ class _Emitter:
                 for file in cell.tasks(files)
             ),
             *self._run_all(),
+            *self._export(),
         ]
         needs = self._needs()
         artifacts.append(self._readme(needs))
@@ -147,6 +152,7 @@ class _Emitter:
     def _run_all(self) -> Iterator[Artifact]:
         own = [word for cell in self.cells for word in cell.open_words()]
         of_tasks = [w for cell in self.cells for ws in cell.words.steps.values() for w in ws]
+        every = [*own, *of_tasks, *self.cells[0].words.export]
         services = [service.name for service in self.plan.services] if self.shared else []
         text = self.shell.get_template("local/run_all.sh.j2").render(
             plan=self.plan,
@@ -166,14 +172,23 @@ class _Emitter:
             if self._in_turn()
             else [],
             one_by_one=bool(self.plan.services) and not services,
-            needs=_inputs([*own, *of_tasks]).required,
+            needs=_inputs(every).required,
             defaults=_inputs(own).defaults,
             paths=self._paths(),
+            exports=self.plan.export is not None,
         )
         yield Artifact("run_all.sh", text.encode(), executable=True)
         sequential = self.shell.get_template("local/run_all.sequential.sh.j2")
         text = sequential.render(plan=self.plan, version=__version__)
         yield Artifact("run_all.sequential.sh", text.encode(), executable=True)
+
+    def _export(self) -> Iterator[Artifact]:
+        if self.plan.export is None:
+            return
+        digests = {id_: digest for cell in self.cells for id_, digest in cell.digests.items()}
+        commands = [*self.exporting.variables(), [["exec", *CALL]]]
+        yield from self.exporting.artifacts(digests, commands, "run_all.sh")
+        yield from scripts.library(["export_after.sh"])
 
     def _paths(self) -> list[tuple[str, Word]]:
         found = [cell.paths(cell.plan.steps, cell.plan.services) for cell in self.cells]
@@ -201,6 +216,11 @@ class _Emitter:
                 version=__version__,
                 show=quoting.show,
                 relative=sorted({key for key, _ in self._paths()}),
+                exporting=self.exporting.for_readme(
+                    "When all tasks have ended, `run_all.sh` exports the results of those that are "
+                    "finished.",
+                    "on this machine",
+                ),
             )
         )
         return Artifact("README.md", text.encode())

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from evalc.backends import checks
+from evalc.backends.slurm.check_export import export_container
 from evalc.backends.slurm.directives import job_name
 from evalc.backends.slurm.options import SCRIPT_VARIABLES, Options, proxy_ports
 from evalc.emit.quoting import Refused, sbatch_value
@@ -103,6 +104,7 @@ def check(plan: Plan) -> Iterator[Problem]:
     yield from unreadable_texts([found.options.setup], plan.origin)
     yield from checks.other_backends_keys(plan)
     yield from checks.auto_export(plan)
+    yield from export_container(plan, found.options)
 
 
 def _block(service: Service) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalc.backends.exporting import CALL
 from evalc.backends.scripts import (
     RESULTS,
     by_option,
@@ -102,6 +103,21 @@ def balance(options: Options) -> list[CommandLines]:
     return [[["evalc_mount", Raw('"$1:$1:ro"')]], [*run, *image, *command]]
 
 
+def call_contained(image: Word, options: Options, names: Sequence[str]) -> CommandLines:
+    """evalc, called in the container that exports results."""
+    return [
+        ["exec", "srun", "--job-name=export", "--overlap", "--export=ALL"],
+        ["--nodes=1", "--ntasks=1"],
+        *_container(image, options, names, gpus=False, folder=Raw('"$_bundle_dir"')),
+        [*CALL],
+    ]
+
+
+def seen(mounts: Sequence[Mount]) -> CommandLines:
+    """What that container sees: the bundle, and these."""
+    return [["evalc_mount", Raw('"$_bundle_dir:$_bundle_dir"')], *_mounted(mounts)]
+
+
 def is_direct(service: Service) -> bool:
     """Whether the server's program is called without a shell in between."""
     return (
@@ -128,11 +144,15 @@ def _srun(name: str, nodes: int, tasks: int, where: Item) -> CommandLines:
     ]
 
 
-def _container(image: Word, options: Options, names: Sequence[str], *, gpus: bool) -> CommandLines:
+def _container(
+    image: Word, options: Options, names: Sequence[str], *, gpus: bool, folder: Item | None = None
+) -> CommandLines:
+    """``folder`` is where the command starts, as the container sees it."""
     if options.engine == "apptainer":
         return [
             ["apptainer", "exec", "--writable-tmpfs", *(["--nv"] if gpus else [])],
             [*([] if options.mount_home else ["--no-home"])],
+            ["--pwd", folder] if folder else [],
             [Raw('${_mounts:+--bind "$_mounts"}')],
             [_apptainer_image(image)],
         ]
@@ -142,6 +162,7 @@ def _container(image: Word, options: Options, names: Sequence[str], *, gpus: boo
     return [
         [join("--container-image=", _pyxis_image(image))],
         [Raw('${_mounts:+--container-mounts="$_mounts"}'), home],
+        [join("--container-workdir=", folder)] if folder else [],
         [f"--container-env={env}"] if env else [],
     ]
 

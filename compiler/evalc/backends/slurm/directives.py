@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from evalc.plan import Job, Plan
 
 
+# Of the job that exports results: a few files, or a few requests.
+EXPORT_WALLTIME = "00:30:00"
+
+
 def directives(plan: Plan, job: Job, options: Options) -> list[str]:
     """The options of a job's script, in the order in which people look for them."""
     return _texts(plan, job, options, name=job_name(options, plan, job.id), log="slurm-%j.log")
@@ -29,6 +33,24 @@ def array_directives(plan: Plan, options: Options) -> list[str]:
         name=job_name(options, plan, plan.name),
         log="slurm-%A_%a.log",
     )
+
+
+def export_directives(plan: Plan, options: Options) -> list[str]:
+    """Those of the job that exports results: one CPU for a few minutes. The user's other flags are
+    of jobs that evaluate, and may ask for whole nodes."""
+    flags = [
+        ("job-name", job_name(options, plan, "export")),
+        ("account", options.account),
+        ("partition", options.cpu_partition or options.partition),
+        ("qos", options.qos),
+        ("nodes", "1"),
+        ("ntasks", "1"),
+        ("time", EXPORT_WALLTIME),
+        ("comment", options.comment),
+        ("output", "export-%j.log"),
+    ]
+    asked = [f"--{flag}={sbatch_value(value)}" for flag, value in flags if value is not None]
+    return [*asked, "--open-mode=append", "--no-requeue"]
 
 
 def _texts(

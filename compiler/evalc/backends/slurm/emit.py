@@ -11,6 +11,7 @@ from evalc.backends.base import Artifact, Emission, Needs
 from evalc.backends.slurm import cost
 from evalc.backends.slurm.commands import balance, evaluate, is_direct, serve
 from evalc.backends.slurm.directives import array_directives, directives
+from evalc.backends.slurm.export_job import ExportJob
 from evalc.backends.slurm.options import Options, provided_variables, proxy_ports
 from evalc.emit import quoting
 from evalc.emit.commands import command_line
@@ -216,6 +217,7 @@ class _Emitter:
         # Those that every cell has in common are read here alone.
         self.options = self.cells[0].options
         self.shared = self.cells[0].shared
+        self.exporting = ExportJob(plan, self.options)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -238,6 +240,7 @@ class _Emitter:
         if self.options.array:
             artifacts.append(self._array())
         artifacts.append(self._submit_all())
+        artifacts += self.exporting.artifacts(self.digests)
         needs = self._needs()
         artifacts.append(self._readme(needs))
         return Emission(
@@ -272,7 +275,7 @@ class _Emitter:
             how_text=text,
             array_limit=self.options.array_limit or 0,
             links=self._links(),
-            secrets=sorted(inputs.host),
+            secrets=sorted(inputs.host | self.exporting.secrets),
             needs=[name for name in inputs.required if name in inputs.host],
             tasks=[f"{id_}:{digest}" for id_, digest in digests.items()],
             cells=[
@@ -280,6 +283,7 @@ class _Emitter:
             ]
             if self.in_cells
             else [],
+            exports=self.plan.export is not None,
         )
         return Artifact("submit_all.sh", made.encode(), executable=True)
 
@@ -292,10 +296,15 @@ class _Emitter:
 
     def _inputs(self) -> scripts.Inputs:
         words = [word for cell in self.cells for word in cell.open_words(cell.plan.steps)]
-        return scripts.Inputs(words, frozenset().union(*(cell.provided for cell in self.cells)))
+        return scripts.Inputs(words, self._provided())
+
+    def _provided(self) -> frozenset[str]:
+        """The variables that jobs set themselves."""
+        return frozenset().union(*(cell.provided for cell in self.cells))
 
     def _needs(self) -> Needs:
-        inputs = self._inputs()
+        words = [word for cell in self.cells for word in cell.words.all()]
+        inputs = scripts.Inputs(words, self._provided())
         engine = self.options.engine
         images = []
         tools = ["bash", "sbatch", "srun"]
@@ -306,6 +315,7 @@ class _Emitter:
             tools.append("haproxy")
         elif balancing:
             images += [cell.options.proxy.image for cell in balancing]
+        images += self.exporting.images
         return scripts.needs(self.plan, inputs, engine=engine, tools=tools, images=images)
 
     def _readme(self, needs: Needs) -> Artifact:
@@ -346,6 +356,7 @@ class _Emitter:
                     else "A job that is ended is not followed by another; submit it again to go on."
                 ).split("\n"),
                 show=quoting.show,
+                exporting=self.exporting.for_readme(),
             )
         )
         return Artifact("README.md", text.encode())

@@ -50,6 +50,7 @@ class Options:
     engine: str
     account: str | None
     partition: str | None
+    cpu_partition: str | None
     qos: str | None
     comment: str | None
     subproject: str | None
@@ -79,6 +80,7 @@ class Options:
             engine=options.get("engine") or "pyxis",
             account=options.get("account") or None,
             partition=options.get("partition") or None,
+            cpu_partition=options.get("cpu_partition") or None,
             qos=options.get("qos") or None,
             comment=options.get("comment") or None,
             subproject=options.get("subproject") or None,

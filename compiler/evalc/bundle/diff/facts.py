@@ -73,12 +73,22 @@ def facts_of(plan: Mapping[str, Any], manifest: Mapping[str, Any]) -> Facts:
         },
         gpu_hours=_gpu_hours(manifest["jobs"]),
         needs={one: frozenset(needs[many]) for many, one in _NEEDS.items()},
-        execution=dict(_flat(plan["options"])),
+        execution={**dict(_flat(plan["options"])), **_export(plan.get("export"))},
         jobs={ALL_TASKS if job["id"] == name else job["id"]: _job(job) for job in plan["jobs"]},
         tasks={step["id"]: _task(step) for step in steps},
         servers={service["name"]: _server(service) for service in plan["services"]},
         order=tuple(step["id"] for step in steps),
     )
+
+
+def _export(export: Mapping[str, Any] | None) -> Part:
+    """What is exported by itself, beside what ``execution`` says of that: keys of ``export``, which
+    is none of that block's."""
+    if export is None:
+        return {}
+    found = {f"export.local.{k}": shown(value) for k, value in export.items() if k != "env"}
+    found |= {f"export.env_vars.{v['name']}": shown(v["value"]) for v in export["env"]}
+    return found
 
 
 def _gpu_hours(jobs: Iterable[Mapping[str, Any]]) -> float | Missing | None:

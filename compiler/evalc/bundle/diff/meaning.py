@@ -151,7 +151,8 @@ def _execution(old: Part, new: Part, jobs: tuple[Change, ...], own: set[str]) ->
     told = {change.what for change in jobs}
     for what, before, after in _attributes(old, new):
         if _SAID_OF_JOBS.get(what) not in told and what not in own:
-            yield Change(Of.EXECUTION, what, before, after)
+            of = Of.BUNDLE if what.startswith("export.") else Of.EXECUTION
+            yield Change(of, what, before, after)
 
 
 def _order(old: tuple[str, ...], new: tuple[str, ...]) -> Iterator[Change]:

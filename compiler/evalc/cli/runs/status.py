@@ -67,8 +67,19 @@ def status_command(*, ids: tuple[str, ...], watch: bool, interval: float, as_jso
             return follow(database, known, wanted, interval, as_json=as_json)
         looked = next(looking(database, known))
         lines = list(_lines(looked, wanted))
-        say(dumps(list(_objects(looked, wanted))) if as_json else table_text(lines))
+        if as_json:
+            say(dumps(list(_objects(looked, wanted))))
+        else:
+            say("\n".join([table_text(lines), *_exports(looked.invocations)]))
         return shown.verdict(sight.state for _, _, sight in lines)
+
+
+def _exports(known: Sequence[Invocation]) -> Iterator[str]:
+    """A line for each run that exports its results by itself."""
+    from evalc.runner.exports import exports
+
+    for id_, words in exports(known).items():
+        yield f"{id_}: export of results: {shown.one_line(words)}"
 
 
 def follow(
@@ -81,7 +92,12 @@ def follow(
 ) -> int:
     """Goes on until all these jobs are over; the exit code tells what became of them."""
     looks = looking(database, known)
-    return (tell_in_the_end if as_json else watch_until_over)(looks, wanted, interval)
+    if as_json:
+        return tell_in_the_end(looks, wanted, interval)
+    code = watch_until_over(looks, wanted, interval)
+    for line in _exports(known):
+        say(line)
+    return code
 
 
 def tell_in_the_end(
@@ -185,12 +201,16 @@ def _lines(looked: Looked, wanted: Mapping[str, Sequence[str]]) -> Iterator[Line
 
 
 def _objects(looked: Looked, wanted: Mapping[str, Sequence[str]]) -> Iterator[dict[str, object]]:
+    from evalc.runner.exports import exports
     from evalc.runner.watching import as_known
 
+    exported = exports(looked.invocations)
     for invocation in looked.invocations:
         mine = frozenset(wanted[invocation.id])
         whole = shown.invocation_object(invocation, as_known(looked, invocation))
         whole["jobs"] = [job for job in whole["jobs"] if job["job"] in mine]
+        if invocation.id in exported:
+            whole["export"] = exported[invocation.id]
         yield whole
 
 

@@ -143,6 +143,19 @@ def metric_names(scores: Iterable[tuple[Key, Score]]) -> dict[str, Score]:
     return named
 
 
+def numbers(named: Mapping[str, Score]) -> dict[str, float]:
+    """The numbers of scores, each by its name: the value, and what is known of ``…_stderr`` and
+    ``…_samples``."""
+    found: dict[str, float] = {}
+    for name, score in named.items():
+        found[name] = score.value
+        if score.stderr is not None:
+            found[f"{name}_stderr"] = score.stderr
+        if score.count is not None:
+            found[f"{name}_samples"] = score.count
+    return found
+
+
 def digest_of(task: TaskResult, scores: Iterable[tuple[Key, Score]], settings: object) -> str:
     """What tells whether the same was exported before, with the same settings."""
     content = [

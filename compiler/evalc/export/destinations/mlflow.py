@@ -28,6 +28,7 @@ from evalc.export.destinations.base import (
     files_of,
     finished,
     metric_names,
+    numbers,
     one_line,
 )
 from evalc.export.destinations.settings import config_of_run
@@ -215,13 +216,7 @@ class _Sending:
         at = int((time.time() if there else self.task.ended or 0) * 1000)
         names = metric_names(self.scores)
         labels = _all_different(names)
-        values: dict[str, float] = {}
-        for name, score in names.items():
-            values[labels[name]] = score.value
-            if score.stderr is not None:
-                values[f"{labels[name]}_stderr"] = score.stderr
-            if score.count is not None:
-                values[f"{labels[name]}_samples"] = score.count
+        values = numbers({labels[name]: score for name, score in names.items()})
         metrics = [Metric(k, v, at, 0) for k, v in values.items() if there.get(k) != v]
         renamed = {label: name for name, label in labels.items() if label != name}
         if renamed:

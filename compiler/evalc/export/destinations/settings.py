@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _CONFIG = "config.yaml"
 _VARIABLE = re.compile(r"\$\{oc\.env:([A-Za-z_]\w*)(?:,([^{}]*))?\}")
+# What a text refers to by its path from the config's top; no chain of references is longer.
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[\w-]+)+)\}")
+_LONGEST_CHAIN = 8
 # Older names of keys.
 _ALIASES = {"log_logs": "copy_logs", "log_artifacts": "copy_artifacts"}
 
@@ -38,11 +41,35 @@ def config_of_run(folder: Path, name: str) -> dict[str, Any]:
 
 
 def block_of(content: Any, name: str) -> dict[str, Any]:
-    """What a config says under ``export.<name>``."""
-    block = content
-    for key in ("export", name):
-        block = block.get(key) if isinstance(block, dict) else None
-    return dict(block) if isinstance(block, dict) else {}
+    """What a config says under ``export.<name>``, with what it refers to elsewhere in the config;
+    the references that lead to nothing stay."""
+    block = _at(content, ("export", name))
+    return {k: _filled(v, content) for k, v in block.items()} if isinstance(block, dict) else {}
+
+
+def _at(content: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def _filled(value: Any, content: Any, depth: int = 0) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(one, content, depth) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, content, depth) for one in value]
+    if not isinstance(value, str) or "${" not in value or depth > _LONGEST_CHAIN:
+        return value
+    whole = _REFERENCE.fullmatch(value)
+    if whole:
+        found = _at(content, whole[1].split("."))
+        return value if found is None else _filled(found, content, depth + 1)
+
+    def text(reference: re.Match[str]) -> str:
+        found = _filled(_at(content, reference[1].split(".")), content, depth + 1)
+        return str(found) if isinstance(found, str | int | float) else reference[0]
+
+    return _REFERENCE.sub(text, value)
 
 
 def block_of_file(path: Path, name: str) -> dict[str, Any]:

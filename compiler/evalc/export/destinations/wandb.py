@@ -26,6 +26,7 @@ from evalc.export.destinations.base import (
     files_of,
     finished,
     metric_names,
+    numbers,
     one_line,
 )
 
@@ -189,15 +190,8 @@ class _Sending:
             config |= {"benchmark": tasks[0].task, "harness": tasks[0].harness}
         return {**config, **self.settings["extra_metadata"]}
 
-    def _metrics(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, score in metric_names(one for _, scores in self.tasks for one in scores).items():
-            found[name] = score.value
-            if score.stderr is not None:
-                found[f"{name}_stderr"] = score.stderr
-            if score.count is not None:
-                found[f"{name}_samples"] = score.count
-        return found
+    def _metrics(self) -> dict[str, float]:
+        return numbers(metric_names(one for _, scores in self.tasks for one in scores))
 
     def _log_files(self, wandb: Any, run: Any) -> None:
         # W&B keeps one version of an artifact whose files are the same.

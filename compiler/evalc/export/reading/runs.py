@@ -25,7 +25,7 @@ from evalc.export.reading.tasks import ARTIFACTS, Step, read_task
 from evalc.export.reading.values import Unreadable, mapping, read_json, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from evalc.backends.running import Spent, Telling
@@ -43,6 +43,17 @@ class NoRun(UsageError):
         super().__init__(
             f"{folder} {what}", "name a run's id, or a folder with TASK/artifacts/results.yml"
         )
+
+
+class FolderOfRuns(UsageError):
+    """A folder holds runs, and is none itself."""
+
+    def __init__(self, folder: Path, runs: Sequence[Path]) -> None:
+        self.folder = folder
+        self.runs = tuple(runs)
+        names = ", ".join(str(path) for path in self.runs[:3])
+        names += f" and {len(self.runs) - 3} more" if len(self.runs) > 3 else ""
+        super().__init__(f"{folder} is a folder of runs", f"name those that you mean: {names}")
 
 
 @dataclass(slots=True)
@@ -190,11 +201,18 @@ def _unplanned(folder: Path, notices: list[str]) -> _Plan:
             else:
                 notices.append(f"left out, its name can't be printed: {path.name!r}")
     if not plan.steps:
+        if runs := [path for path in below if _is_run(path)]:
+            # What lies deeper would be taken for the folder's own.
+            raise FolderOfRuns(folder, runs)
         own = folder / ARTIFACTS
         here = own if own.is_dir() else folder
         if (here / "results.yml").is_file() or lm_eval.files(here)[0]:
             plan.steps = [Step(folder.resolve().name, planned=False, is_top=True)]
     return plan
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / PLAN).is_file() or any((one / ARTIFACTS).is_dir() for one in folder.iterdir())
 
 
 def _with_jobs(plan: _Plan) -> Iterator[tuple[Job | None, Step]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "artifacts"
 RESULTS = "results.yml"
+# How a script notes which image a registry has under the name that was run (lib/local.sh).
+IMAGE_DIGEST = "image_digest"
 _DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$")
 
 
@@ -68,7 +70,7 @@ def read_task(folder: Path, step: Step, why: str, digest: str) -> TaskResult:
     given = _run_config(folder)
     endpoint = mapping(mapping(given.get("target")).get("api_endpoint"))
     parameters = mapping(mapping(given.get("config")).get("params"))
-    image = _DIGEST.search(step.image)
+    image = _DIGEST.search(step.image) or _DIGEST.search(_word(folder / "logs" / IMAGE_DIGEST))
     return TaskResult(
         id=step.id,
         task=step.task or text(mapping(given.get("config")).get("type")) or step.id,

@@ -80,7 +80,7 @@ def _overview(table: Table) -> Iterator[str]:
     rows = (
         (
             f'<th scope="row">{_name(row)}</th>',
-            f'<td class="n">{"" if row.count is None else row.count}</td>',
+            f'<td class="n">{row.samples}</td>',
             *(_cell(cell) for cell in row.cells),
         )
         for row in table.rows

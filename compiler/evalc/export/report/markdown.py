@@ -44,7 +44,7 @@ def _scores(table: Table) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             _plain(name_of(row.key)),
-            "" if row.count is None else str(row.count),
+            row.samples,
             *map(_cell, row.cells),
         ]
         for row in table.rows

@@ -68,7 +68,7 @@ def _scores(table: Table, first: int, last: int, *, colour: bool) -> str:
     head = ["SCORE", "SAMPLES", *table.titles[first:last]]
     rows = [head]
     for row in table.rows:
-        count = "" if row.count is None else str(row.count)
+        count = row.samples
         rows.append([name_of(row.key), count, *map(_cell, row.cells[first:last])])
 
     def style(row: int, column: int, text: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from evalc.backends.local.options import Options
 from evalc.backends.local.runs.judge import judge
 from evalc.backends.local.runs.seen import read_all
-from evalc.backends.running import Sight, Spent, State, Stopped, Unreachable, text_of
+from evalc.backends.running import Sight, Spent, State, Stopped, Unreachable, text_of, whole_number
 from evalc.resources import read_template
 
 if TYPE_CHECKING:
@@ -148,7 +148,11 @@ class LocalRuns:
         over = None not in codes and ended
         failed = "failed" if any(code != "0" for code in codes) else "finished"
         end = max(ended) if over else None
-        return [Spent("", min(began), end, failed if over else "")]
+        # Who started the server counted: run_all.sh, or a task's own script.
+        places = [folder, *(folder / step for step in job.steps)]
+        counts = (whole_number(text_of(place / "logs/gpus")) for place in places)
+        gpus = next((count for count in counts if count is not None), None)
+        return [Spent("", min(began), end, failed if over else "", gpus)]
 
     def why(self, folder: Path, job: Job) -> str:
         """See there: tasks tell by themselves."""

@@ -29,6 +29,8 @@ _PATIENCE = 15
 _NOT_NOW = (69, 75)
 # Before the submission, since the clocks of this machine and of Slurm may differ.
 _EARLIER = 86400
+# The script of the job that exports results.
+EXPORT = "sbatch_export.sh"
 _LOOK = ("slurm_place.sh", "slurm_look.sh")
 _LIMIT = re.compile(r"^ +limit_samples: (\d+)$", re.MULTILINE)
 _REFUSAL = re.compile(r"\[[^]]*\] (?P<name>.+?): not submitted: (?P<words>.*)")
@@ -50,6 +52,8 @@ class SlurmRuns:
             errors="surrogateescape"
         )
         scripts = {f"sbatch_{job.id}.sh" for job in run.jobs if not _is_at_top(run, job)}
+        if (run.options.get("auto_export") or {}).get("destinations"):
+            scripts.add(EXPORT)
         if len(run.jobs) == 1:
             # Of a single job only the folder tells; slurm_submit.sh removes the other.
             scripts.add("sbatch_all.sh")
@@ -114,13 +118,21 @@ class SlurmRuns:
             str(_PATIENCE),
             run.folder,
             read_template("lib/states.sh"),
+            "some" if jobs else "all",
             *(f"{job}:{position}" for job, position in wanted),
         )
         lines = [line.split(" ", 3) for line in ran.out.splitlines()]
         faults = [" ".join(line[1:]) for line in lines if line[0] == "fault"]
         if ran.code != 0:
             faults.append(_last_words(ran))
-        return [_stopped(job, lines, faults) for job, _ in wanted]
+        found = [_stopped(job, lines, faults) for job, _ in wanted]
+        # The job that exports belongs to the run, and is told with its last job.
+        *others, last = found
+        more = _stopped(EXPORT, lines, []).what
+        if any(line[:2] == ["was", EXPORT] for line in lines):
+            more = tuple(f"exporting its results: {words}" for words in more)
+            last = Stopped(last.job, last.done, (*last.what, *more))
+        return [*others, last]
 
     def logs(self, run: Run, job: str, what: str) -> Sequence[str]:
         (position, one), *_ = ((at, one) for at, one in enumerate(run.jobs) if one.id == job)
@@ -136,7 +148,7 @@ class SlurmRuns:
     def spent(self, folder: Path, job: Job) -> Sequence[Spent]:
         """See :class:`evalc.backends.running.Telling`: by the journal, all its chains."""
         return [
-            Spent(link.job, link.start, _end_of(link), link.word or link.kind)
+            Spent(link.job, link.start, _end_of(link), link.word or link.kind, link.gpus)
             for chain in journal.read_all(_journal(folder, job))
             for link in chain.links.values()
         ]

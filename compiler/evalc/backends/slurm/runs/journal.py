@@ -15,7 +15,8 @@ class Link:
     ``start`` is in seconds since 1970. ``kind`` is how it ended by its own word (``finished``,
     ``failed``, ``out-of-memory``, ``told``, ``interrupted``), empty when it said nothing; ``word``
     is Slurm's, where a later link has asked. ``ended`` is the time of the line that tells the end,
-    ``elapsed`` how long the attempt took, in seconds.
+    ``elapsed`` how long the attempt took, in seconds. ``gpus`` is how many its job held, None
+    where the line does not tell.
     """
 
     job: str
@@ -27,6 +28,7 @@ class Link:
     reason: str = ""
     ended: str = ""
     elapsed: float | None = None
+    gpus: int | None = None
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ def _add_attempt(chain: Chain, job: str, keys: dict[str, str]) -> None:
     # Somebody went on, whatever was said before.
     chain.closed = chain.reason = chain.at = ""
     link = Link(job, keys.get("restart", "0"), keys.get("node", ""), _number(keys, "start"))
+    link.gpus = whole_number(keys.get("gpus", ""))
     chain.links[link.job, link.restart] = link
     if job and job not in chain.ids:
         chain.ids.append(job)
