@@ -186,6 +186,9 @@ matrix:
     matrix = matrix.replace("output_dir", "engine").replace("/x", "none").replace("/y", "pyxis")
     (problem,) = config.problems(SLURM + matrix + TASKS)
     assert "'execution.engine' is of the whole run" in problem.message
+    matrix = MATRIX.replace("execution.gpus_per_node: 1", "export.wandb.group: small")
+    (problem,) = config.problems(SLURM + matrix + TASKS + "export: {wandb: {project: p}}\n")
+    assert "'export' is of the whole run" in problem.message
 
 
 def test_the_same_problem_of_several_cells_is_told_once(config: Config) -> None:

@@ -26,6 +26,8 @@ def matrix(lab: Lab, one: str = "", *tasks: dict[str, object], **task: object) -
         *(tasks or (lab.harness("alpha", **task), who)),
         matrix={"model": model},
         deployment={"type": "generic"},
+        execution={"auto_export": {"destinations": ["local"]}},
+        export={"local": {"output_dir": str(lab.folder / "out")}},
     )
 
 
@@ -33,6 +35,10 @@ def matrix(lab: Lab, one: str = "", *tasks: dict[str, object], **task: object) -
 def test_each_cell_has_its_own_server(lab: Lab) -> None:
     bundle = matrix(lab)
     ran = bundle.run()
+    # What they came to is exported together.
+    assert ran.said.count("exported to local") == 1, ran.said
+    exported = (lab.folder / "out").rglob("results.yml")
+    assert {path.parts[-3] for path in exported} >= {"one.alpha", "two.alpha"}
     assert (ran.code, lab.starts(), ran.raw) == (0, 2, []), ran.said
     for cell, model in zip(CELLS, ("first", "second"), strict=True):
         assert bundle.exit(f"{cell}.alpha") == (0, "")

@@ -29,7 +29,8 @@ def matrix(lab: Lab, **execution: object) -> Bundle:
         {**lab.command('printf %s "$MODEL_ID" >who'), "name": "beta"},
         deployment=lab.server(),
         matrix={"model": model},
-        execution=execution,
+        execution={"auto_export": {"destinations": ["local"]}, **execution},
+        export={"local": {"output_dir": str(lab.folder / "out")}},
     )
 
 
@@ -37,14 +38,25 @@ def test_a_job_for_each_cell(lab: Lab) -> None:
     """With the tasks that share it; what is finished is not submitted again."""
     bundle = matrix(lab, sharing="shared")
     said = bundle.submit("--dry-run").stdout
-    assert said.count("sbatch --parsable") == 2
+    # The third exports what they come to, when both have ended.
+    assert said.count("sbatch --parsable") == 3
     bundle.submit()
     for cell, model in (("one", "first"), ("two", "second")):
         assert bundle.ends(cell).name == "done", bundle.everything(cell)
         assert bundle.exit(f"{cell}.alpha") == (0, ""), bundle.everything(cell)
         assert bundle.text(f"{cell}.beta", "artifacts", "who") == model
         assert "POST" in bundle.text(cell, "logs", f"server_{cell}.model_stdout.log")
-    assert "2 finished" in bundle.submit().stderr
+    lab.cluster.idle()
+    assert "0 exported to local" in bundle.text("logs", "stage.export")
+    exported = (lab.folder / "out").rglob("results.yml")
+    assert {path.parts[-3] for path in exported} >= {"one.alpha", "two.alpha"}
+    said = bundle.submit().stderr
+    assert "2 finished" in said
+    assert "the export" not in said
+    # Of cells, too, what has ended since is still to be exported.
+    bundle.path("logs", "stage.export").unlink()
+    assert "the export: submitted" in bundle.submit().stderr
+    lab.cluster.idle()
 
 
 def test_a_job_for_each_task_of_each_cell(lab: Lab) -> None:
@@ -63,7 +75,7 @@ def test_the_job_of_a_cell_is_submitted_followed_and_stopped(lab: Lab) -> None:
     assert {job: sight.state for job, sight in made.submit("two").items()} == {"two": State.PENDING}
     states = {job: sight.state for job, sight in made.submit().items()}
     assert states == {"one": State.PENDING, "two": State.PENDING}
-    assert len(lab.cluster.queue()) == 2
+    assert len(lab.cluster.queue()) == 3
     assert made.cancel("one")["one"].done
     assert {job: sight.state for job, sight in made.poll().items()} == {
         "one": State.CANCELLED, "two": State.PENDING,
@@ -80,6 +92,7 @@ def test_secrets_and_logs_are_looked_for_where_cells_have_them(lab: Lab) -> None
     run = Run("k3fw8t2q", "/runs/x", stored.options, stored.jobs, 0)
     runs = SlurmRuns()
     assert sorted(runs.secrets_files(run, {"A": "1"})) == [
+        ".secrets.sbatch_export.sh",
         ".secrets.sbatch_one.sh",
         ".secrets.sbatch_two.sh",
     ]
