@@ -13,6 +13,8 @@ PATH=$PATH:/usr/sbin:/sbin:/usr/libexec/podman # where a plain user's PATH finds
 readonly needs='dockerd                                       | docker.io              | tests with the docker engine
 podman                                        | podman                 | tests with the podman engine
 catatonit                                     | catatonit              | tests of podman run --init
+docker-registry                               | docker-registry        | tests that mirror images
+skopeo                                        | skopeo                 | the same
 curl                                          | curl                   | tests that run compiled scripts with a model server
 sshd                                          | openssh-server         | tests over ssh
 ssh                                           | openssh-client         | tests over ssh
