@@ -9,11 +9,11 @@
 : "${_bundle_dir:?}"
 
 # How much of it there may be, in bytes of base64, and in one line.
-readonly _TOLD=65536 _TOLD_LINE=960
+readonly _tell_at_most=65536 _tell_line=960
 
 # evalc_tell_results TASK FOLDER: say how the task ended whose folder this is, and with 0 what came of it.
 evalc_tell_results() {
-  local _task_dir=$2 _body=$_bundle_dir/told _left=$_TOLD _of _tool _file _mark _count=0 _line _sum
+  local _task_dir=$2 _body=$_bundle_dir/told _left=$_tell_at_most _of _tool _file _mark _count=0 _line _sum
   [ -s "$_task_dir/logs/stage.exit" ] && read -r _of <"$_task_dir/logs/digest" || return 0
   for _tool in base64 gzip sha256sum; do
     command -v "$_tool" >/dev/null || return 0
@@ -43,7 +43,7 @@ evalc_tell_file() {
   # A link may lead to what is no result.
   [ -f "$_task_dir/$1" ] && [ ! -L "$_task_dir/$1" ] || return 0
   [[ ${1##*/} != *[!A-Za-z0-9._-]* ]] || return 0
-  gzip -cn -- "$_task_dir/$1" | base64 -w "$_TOLD_LINE" >"$_part" || return 0
+  gzip -cn -- "$_task_dir/$1" | base64 -w "$_tell_line" >"$_part" || return 0
   _size=$(wc -c <"$_part")
   if [ "$_size" -gt "$_left" ]; then
     printf 'over %s\n' "$1" >>"$_body"

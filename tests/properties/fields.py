@@ -300,6 +300,11 @@ def mounted(check: Callable[[str], Arrived]) -> Arrived:
     return lambda outcome, path, value: check(f"{path[-1]}:{{}}")(outcome, path, value)
 
 
+def exported(outcome: Outcome, _path: Steps, value: str) -> bool:
+    """As the folder that results are copied to."""
+    return Path(host_path(value, outcome.cwd)).is_dir()
+
+
 CHOICE = Field(anything)
 WORD = Field(nul, server_argument())
 MODEL = both(variable("MODEL_ID"), setting("target", "api_endpoint", "model_id"))
@@ -317,6 +322,7 @@ FIELDS: dict[str, Field] = {
     "execution.env_vars.evaluation.*": literal(variable()),
     "execution.mounts.deployment.*": path_of(colon, mounted(server_argument)),
     "execution.mounts.evaluation.*": path_of(colon, mounted(argument)),
+    "execution.auto_export.destinations.*": CHOICE,
     "env_vars.*": literal(both(variable(), server_variable())),
     "target.api_endpoint.url": Field(
         no_url,
@@ -366,6 +372,14 @@ FIELDS: dict[str, Field] = {
     ),
 }
 
+# What is exported, and by whom: evalc reads these from config.yaml, but for the files' place.
+FIELDS |= {
+    "export.env_vars.*": literal(nowhere),
+    "export.local.output_dir": Field(has_control, exported, on_disk=True),
+    "export.mlflow.description": Field(nothing),
+    "export.mlflow.experiment_name": Field(nothing),
+    "export.mlflow.tracking_uri": Field(nothing),
+}
 # The configs whose run_config.yml is completed at run time.
 FILLED = ("containers", "host", "matrix", "quickstart")
 # What single configs carry in another way: a task with an id, and one that the catalogue does not
@@ -417,6 +431,7 @@ EXCEPTIONS |= {
 COMMANDS = {
     "deployment.command": "services/{service}/command.sh",
     "deployment.pre_cmd": "services/{service}/pre_cmd.sh",
+    "execution.auto_export.launcher_install_cmd": "export_install.sh",
     "evaluation.pre_cmd": "{id}/pre_cmd.sh",
     "evaluation.post_cmd": "{id}/post_cmd.sh",
     "evaluation.tasks.*.command": "{id}/command.sh",

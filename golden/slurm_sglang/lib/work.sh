@@ -158,6 +158,7 @@ evalc_watch() {
 }
 
 evalc_tail() {
+  [ -s "$1" ] || return 0
   evalc_say "last lines of $1:"
   tail -n 20 -- "$1" | sed 's/^/    /' >&2 || true
 }

@@ -33,7 +33,7 @@ def test_a_job_whose_time_is_over_ends(lab: Lab) -> None:
 
 
 def test_the_platforms_retries_share_the_time(lab: Lab) -> None:
-    lab.compile(own('echo x >>"$RESULTS_DIR/tries"; sleep 60', timeout=1, max_failure_retry=2))
+    lab.compile(own('echo x >>"$RESULTS_DIR/tries"; sleep 60', timeout=3, max_failure_retry=2))
     begun = time.monotonic()
     lab.submit("--wait", code=1)
     assert (lab.results() / "artifacts/tries").read_text() == "x\n"
