@@ -17,7 +17,13 @@ from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser 
 from omegaconf.grammar_parser import parse
 from omegaconf.grammar_visitor import GrammarVisitor
 
-from evalc.config.composing.template import BadTemplateError, Call, Expression, Joined, Reference
+from evalc.config.composing.expressions import (
+    BadTemplateError,
+    Call,
+    Expression,
+    Joined,
+    Reference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +35,7 @@ _Tree: TypeAlias = Any
 def parse_value(text: str) -> Expression:
     """The expression that a config value is.
 
-    Raises :class:`~evalc.config.composing.template.BadTemplateError`.
+    Raises :class:`~evalc.config.composing.expressions.BadTemplateError`.
     """
     return _parse(text, "configValue", "DEFAULT_MODE")
 
@@ -37,7 +43,7 @@ def parse_value(text: str) -> Expression:
 def parse_element(text: str) -> Expression:
     """The expression that the argument of a resolver is; also what ``oc.decode`` reads.
 
-    Raises :class:`~evalc.config.composing.template.BadTemplateError`.
+    Raises :class:`~evalc.config.composing.expressions.BadTemplateError`.
     """
     return _parse(text, "singleElement", "VALUE_MODE")
 

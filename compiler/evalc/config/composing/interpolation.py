@@ -11,6 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from evalc.config.composing.commands import insertable, insertable_words
+from evalc.config.composing.expressions import (
+    BadTemplateError,
+    Call,
+    Expression,
+    Joined,
+    Reference,
+)
 from evalc.config.composing.found import FailedError, Found, Site, known, text_of
 from evalc.config.composing.keys import list_index, split_key
 from evalc.config.composing.problems import (
@@ -20,14 +27,7 @@ from evalc.config.composing.problems import (
     UnknownReference,
 )
 from evalc.config.composing.resolvers import LookupFailedError, call_resolver
-from evalc.config.composing.template import (
-    BadTemplateError,
-    Call,
-    Expression,
-    Joined,
-    Reference,
-    parse_template,
-)
+from evalc.config.composing.template import parse_template
 from evalc.source import Mapping, Node, Path, Scalar, Sequence
 from evalc.source.loader import MAX_BYTES, TooLarge
 from evalc.source.nodes import show_path, walk

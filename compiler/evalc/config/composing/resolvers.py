@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from evalc.config.composing.expressions import BadTemplateError, Expression
 from evalc.config.composing.found import FailedError, Found, Site, as_node, known, text_of
 from evalc.config.composing.problems import BadInterpolation, UnknownResolver, Unsupported
-from evalc.config.composing.template import BadTemplateError, Expression
 from evalc.source import Mapping, Node, Path, Sequence
 from evalc.words import RuntimeEnv
 

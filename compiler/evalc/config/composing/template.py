@@ -11,43 +11,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
-from typing import TypeAlias
 
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """``${a.b}``: the parts of the key, joined, are the key. ``text`` is how it was written."""
-
-    parts: tuple[str | Expression, ...]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """``${name:argument,argument}``: a resolver that is called."""
-
-    name: tuple[str | Expression, ...]
-    arguments: tuple[Expression, ...]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Texts and expressions in a row; the result is text."""
-
-    parts: tuple[Expression, ...]
-
-
-Expression: TypeAlias = (
-    "Reference | Call | Joined | str | int | float | bool | list[Expression] | "
-    "dict[str | int | float | bool | None, Expression] | None"
-)
-
-
-class BadTemplateError(Exception):
-    """The text is not in the grammar; the argument says why."""
-
+from evalc.config.composing.expressions import Call, Expression, Joined, Reference
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _STEP = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
@@ -66,7 +31,8 @@ _WORDS_WITH_MEANING = frozenset({"null", "true", "false", "inf", "nan"})
 def parse_template(text: str) -> Expression:
     """The expression that a text is; a text that is one ``${…}`` alone is that expression.
 
-    Raises :class:`BadTemplateError` when the text is not in the grammar.
+    Raises :class:`~evalc.config.composing.expressions.BadTemplateError` for a text that is
+    not in the grammar.
     """
     return _parse_template(text)
 
