@@ -2,7 +2,8 @@
 
 ``sbatch`` runs the script that it is given at once, as a job on nodes that are addresses of this
 machine; what a job submits itself it only takes note of. ``srun`` starts nothing: a server stays
-until it is stopped, an evaluation leaves a ``results.yml``. ``curl`` finds everything ready.
+until it is stopped, an evaluation leaves a ``results.yml``, evalc has exported at once. ``curl``
+finds everything ready.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ name, *args = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
 calls = [json.loads(line) for line in open({log!r})]
 job = next((a.partition("=")[2] for a in args if a.startswith("--job-name=")), "")
 is_step = name == "srun" and job.startswith("evaluate.")
-call = {{"name": name, "args": args, "env": dict(os.environ), "server": name == "srun" and not is_step}}
+is_server = name == "srun" and not is_step and job != "export"
+call = {{"name": name, "args": args, "env": dict(os.environ), "server": is_server}}
 if is_step:
     with open(os.environ["RUN_CONFIG"], encoding="utf-8", newline="") as file:
         call["run_config"] = file.read()

@@ -212,7 +212,8 @@ def test_many_at_once_share_a_connection(testhost: SshHost, sshd: Sshd) -> None:
     for thread in threads:
         thread.join()
     assert codes == [3] * 8
-    assert sshd.logins == before + 1
+    # One, or none where that of the test before is still kept.
+    assert sshd.logins - before in (0, 1)
 
 
 def test_a_shared_connection_of_the_users_is_kept(testhost: SshHost, sshd: Sshd) -> None:

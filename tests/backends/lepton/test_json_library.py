@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,7 +35,7 @@ def read(path: Path, text: str | bytes, *patterns: str) -> list[tuple[str, str]]
         ["bash", "-uc", READ, "bash", str(template_dir()), str(path), *(patterns or ("*",))],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert done.stderr == b""
     if done.returncode:
@@ -109,7 +109,8 @@ def test_bytes_that_are_no_text_pass(tmp_path: Path) -> None:
 def test_five_hundred_jobs_take_seconds(tmp_path: Path) -> None:
     spec = {"container": {"command": ["bash", "-c", 'line "x" \\ \n' * 1500]}}
     jobs = [{"metadata": {"id": f"n-{i}"}, "spec": spec} for i in range(500)]
-    begun = time.monotonic()
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     found = read(tmp_path / "x", json.dumps({"jobs": jobs}), "*/metadata/id")
     assert found == [(f"/jobs/{i}/metadata/id", f"n-{i}") for i in range(500)]
-    assert time.monotonic() - begun < 30
+    # Of its own time: others may be at work. Were each character looked at, it would be minutes.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begun < 30
