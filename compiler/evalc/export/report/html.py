@@ -271,7 +271,7 @@ def _runs(table: Table) -> Iterator[str]:
                 f"<td><code>{escape(run.id)}</code> {escape(run.name)}</td>",
                 f"<td>{escape(words.when(began))}</td>",
                 f"<td><code>{escape(run.bundle_digest[:12]) or '-'}</code></td>",
-                f"<td>{'<br>'.join(map(escape, images)) or '-'}</td>",
+                f'<td class="long">{"<br>".join(map(escape, images)) or "-"}</td>',
             )
         )
     yield _section("Runs", _grid(("Model", "Run", "Began (UTC)", "Bundle", "Images"), rows))

@@ -68,6 +68,8 @@ ul { padding-left: 1.2rem; overflow-wrap: anywhere; }
   main { max-width: none; padding: 0; }
   body { font-size: 10pt; }
   .wide { overflow: visible; }
+  /* Nobody can scroll on paper: the digest of an image is longer than what is left of a line. */
+  td.long { overflow-wrap: anywhere; }
   tr { break-inside: avoid; }
   h2 { break-after: avoid; }
   .charts { grid-template-columns: 1fr 1fr; }
