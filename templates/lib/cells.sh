@@ -56,19 +56,11 @@ _chosen=()
 
 # evalc_run_cell: the tasks of _wanted and _names, with the servers of _services; what fails goes into _worst.
 evalc_run_cell() {
-  local _id
   _dead='' _reason='' _running=() _watched=()
   evalc_adopt_servers
   if evalc_start_services ${_services[@]+"${_services[@]}"}; then
-    export EVALC_SERVERS=
-    for _id in ${_services[@]+"${_services[@]}"}; do EVALC_SERVERS+="$_id:${_pid[$_id]} "; done
-    _watched=(${_services[@]+"${_services[@]}"})
-    evalc_run_tasks
-    if [ -n "$_dead" ]; then
-      evalc_collect "$_dead"
-      _reason="the server '$_dead' died (exit code $_ended)"
-      evalc_tail "$_logs/server_${_dead}_stdout.log"
-    elif [ ${#_failed[@]} -gt 0 ] && [ "$_worst" -eq 0 ]; then
+    evalc_run_served
+    if [ -z "$_dead" ] && [ ${#_failed[@]} -gt 0 ] && [ "$_worst" -eq 0 ]; then
       _worst=1
     fi
   fi

@@ -336,21 +336,13 @@ evalc_clear_tasks() {
 }
 
 evalc_run_all() {
-  local _id
   evalc_clear_tasks
   evalc_adopt_servers
   if ! evalc_start_services ${_services[@]+"${_services[@]}"}; then
     _code=$_EXIT_UNAVAILABLE
   else
-    # The tasks don't start these again, and watch that they live.
-    export EVALC_SERVERS=
-    for _id in ${_services[@]+"${_services[@]}"}; do EVALC_SERVERS+="$_id:${_pid[$_id]} "; done
-    _watched=(${_services[@]+"${_services[@]}"})
-    evalc_run_tasks
+    evalc_run_served
     if [ -n "$_dead" ]; then
-      evalc_collect "$_dead"
-      _reason="the server '$_dead' died (exit code $_ended)"
-      evalc_tail "$_logs/server_${_dead}_stdout.log"
       _code=$_EXIT_UNAVAILABLE
     elif [ ${#_failed[@]} -gt 0 ]; then
       _code=1
@@ -366,6 +358,22 @@ evalc_run_all() {
   [ -z "$_reason" ] || evalc_say "$_reason"
   evalc_summary
   exit "$_code"
+}
+
+# evalc_run_served: the tasks of _wanted and _names, with the servers of _services, which run; that one of these
+# died goes into _reason.
+evalc_run_served() {
+  local _id
+  # The tasks don't start these again, and watch that they live.
+  export EVALC_SERVERS=
+  for _id in ${_services[@]+"${_services[@]}"}; do EVALC_SERVERS+="$_id:${_pid[$_id]} "; done
+  _watched=(${_services[@]+"${_services[@]}"})
+  evalc_run_tasks
+  if [ -n "$_dead" ]; then
+    evalc_collect "$_dead"
+    _reason="the server '$_dead' died (exit code $_ended)"
+    evalc_tail "$_logs/server_${_dead}_stdout.log"
+  fi
 }
 
 evalc_launch() {
