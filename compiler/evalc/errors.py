@@ -132,6 +132,22 @@ class Problem(_Facts):
         return {}
 
 
+class Worded(Problem):
+    """A problem that is found in many forms, each of which its finder puts in words: ``what`` is
+    wrong, and ``advice`` to stand beside the caret."""
+
+    what: str
+    advice: str = ""
+
+    @property
+    def message(self) -> str:
+        return self.what
+
+    @property
+    def label(self) -> str:
+        return self.advice
+
+
 class EvalcError(Exception):
     """Base of all that evalc raises on purpose."""
 

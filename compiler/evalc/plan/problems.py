@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from evalc.errors import Location, Problem
+from evalc.errors import Location, Problem, Worded
 
 
 class NotGiven(Problem):
@@ -243,20 +243,10 @@ class BadUrl(Problem):
         return self.advice
 
 
-class Contradiction(Problem):
+class Contradiction(Worded):
     """Keys that are right by themselves and wrong together."""
 
     code: ClassVar[str] = "contradiction"
-    what: str
-    advice: str = ""
-
-    @property
-    def message(self) -> str:
-        return self.what
-
-    @property
-    def label(self) -> str:
-        return self.advice
 
 
 class NoEffect(Problem):

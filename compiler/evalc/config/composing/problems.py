@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from evalc.errors import Location, Problem, did_you_mean
+from evalc.errors import Location, Problem, Worded, did_you_mean
 
 
 class Unsupported(Problem):
@@ -52,20 +52,10 @@ class BadHeader(Problem):
         return "a header is one key and one value, as in '# @package _global_'"
 
 
-class BadDefaults(Problem):
+class BadDefaults(Worded):
     """A defaults list that does not mean anything."""
 
     code: ClassVar[str] = "bad-defaults"
-    what: str
-    advice: str = ""
-
-    @property
-    def message(self) -> str:
-        return self.what
-
-    @property
-    def label(self) -> str:
-        return self.advice
 
 
 class UnknownConfig(Problem):
@@ -166,20 +156,10 @@ class MergeConflict(Problem):
 # --- overrides ----------------------------------------------------------------------------------
 
 
-class BadOverride(Problem):
+class BadOverride(Worded):
     """The text of an override can't be read."""
 
     code: ClassVar[str] = "bad-override"
-    what: str
-    advice: str = ""
-
-    @property
-    def message(self) -> str:
-        return self.what
-
-    @property
-    def label(self) -> str:
-        return self.advice
 
 
 class CannotOverride(Problem):
@@ -240,20 +220,10 @@ class CannotDelete(Problem):
 # --- interpolation ------------------------------------------------------------------------------
 
 
-class BadInterpolation(Problem):
+class BadInterpolation(Worded):
     """``${…}`` that can't be read, or that has no sense where it stands."""
 
     code: ClassVar[str] = "bad-interpolation"
-    what: str
-    advice: str = ""
-
-    @property
-    def message(self) -> str:
-        return self.what
-
-    @property
-    def label(self) -> str:
-        return self.advice
 
 
 class UnknownReference(Problem):

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from evalc.errors import Location, Problem
+from evalc.errors import Location, Problem, Worded
 
 
-class BadMatrix(Problem):
+class BadMatrix(Worded):
     """A part of ``matrix`` that does not mean anything."""
 
     code: ClassVar[str] = "bad-matrix"
-    what: str
-    advice: str = ""
     more: str = ""
-
-    @property
-    def message(self) -> str:
-        return self.what
-
-    @property
-    def label(self) -> str:
-        return self.advice
 
     @property
     def help(self) -> str:
@@ -44,18 +34,8 @@ class DuplicateCell(Problem):
         return f"the first is on line {self.first.line}; give one of them a 'name' of its own"
 
 
-class IdleMatrix(Problem):
+class IdleMatrix(Worded):
     """A part of ``matrix`` that is right and changes nothing."""
 
     code: ClassVar[str] = "no-effect"
     severity: ClassVar[str] = "warning"
-    what: str
-    advice: str = ""
-
-    @property
-    def message(self) -> str:
-        return self.what
-
-    @property
-    def label(self) -> str:
-        return self.advice
