@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evalc.config.composing.compose import Composed, compose
+from evalc.config.composing.compose import Composed, Composing
 from evalc.errors import ConfigError, Problem, UsageError
 from evalc.source import Mapping, Node, Scalar, read_file
 from evalc.source.nodes import key_location, walk
@@ -38,13 +38,14 @@ def composed(
     primary: str = "main.yaml",
 ) -> Composed:
     write(files)
-    found = compose(
+    composing = Composing(
         read_file(Path(primary)),
         config_dirs=[Path(directory) for directory in config_dirs],
         overrides=overrides,
         builtin=Path("builtin"),
         command_keys=lambda path: path[-1:] == ("command",),
     )
+    found = composing.filled(composing.merged())
     if found.problems:
         raise ConfigError(found.problems)
     return found
@@ -510,10 +511,11 @@ def test_common_references_do_not_import_omegaconf(tmp_path: Path) -> None:
     )
     program = (
         "import pathlib, sys\n"
-        "from evalc.config.composing.compose import compose\n"
+        "from evalc.config.composing.compose import Composing\n"
         "from evalc.source import read_file\n"
-        "compose(read_file(pathlib.Path('main.yaml')), config_dirs=[], overrides=['a=2'],\n"
-        "        builtin=pathlib.Path('builtin'), command_keys=lambda _: False)\n"
+        "c = Composing(read_file(pathlib.Path('main.yaml')), config_dirs=[], overrides=['a=2'],\n"
+        "              builtin=pathlib.Path('builtin'), command_keys=lambda _: False)\n"
+        "c.filled(c.merged())\n"
         "print(*(m for m in ('omegaconf', 'antlr4', 'hydra') if m in sys.modules))\n"
     )
     done = subprocess.run(
@@ -540,7 +542,7 @@ def test_overrides_change_nothing_that_an_underlay_holds(*, whole: bool) -> None
         entries, keys = {**extra.entries, **root.entries}, {**extra.keys, **root.keys}
         return Mapping(root.source, root.start, root.end, entries, keys)
 
-    result = compose(
+    composing = Composing(
         read_file(Path("main.yaml")),
         config_dirs=[],
         overrides=["m.l.0.x=2", "m.n={o: 2}", "+m.n={p: 3}", "++q=4"],
@@ -548,6 +550,7 @@ def test_overrides_change_nothing_that_an_underlay_holds(*, whole: bool) -> None
         command_keys=lambda _: False,
         underlay=underlay,
     )
+    result = composing.filled(composing.merged())
     if not whole:
         # Otherwise the second underlay, after the overrides, hides what they did.
         assert result.root.plain()["m"] == {"l": [{"x": 2}], "n": {"o": 2, "p": 3}}

@@ -21,7 +21,7 @@ from hydra.compose import compose as hydra_compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from evalc.config.composing.compose import compose
+from evalc.config.composing.compose import Composing
 from evalc.errors import ConfigError
 from evalc.source import read_file
 from evalc.words import Literal, RuntimeEnv
@@ -58,13 +58,14 @@ class Project:
 def by_evalc(project: Project, folder: Path) -> Any:
     """What evalc composes, as data, or the ConfigError it raises."""
     try:
-        composed = compose(
+        composing = Composing(
             read_file(folder / "beside" / "main.yaml"),
             config_dirs=[folder / "dirs"],
             overrides=project.overrides,
             builtin=folder / "builtin",
             command_keys=lambda _: False,
         )
+        composed = composing.filled(composing.merged())
         if not composed.problems:
             return _rendered(composed.root.plain())
         return ConfigError(composed.problems)

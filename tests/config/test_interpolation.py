@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalc.config.composing import grammar, template
-from evalc.config.composing.compose import Composed, compose
+from evalc.config.composing.compose import Composed, Composing
 from evalc.config.composing.keys import split_key
 from evalc.errors import ConfigError, Problem, Source
 from evalc.source.nodes import walk
@@ -29,13 +29,14 @@ def is_command(path: tuple[str | int, ...]) -> bool:
 
 
 def composed(text: str, *overrides: str) -> Composed:
-    return compose(
+    composing = Composing(
         Source("main.yaml", text),
         config_dirs=[],
         overrides=overrides,
         builtin=Path("/nowhere"),
         command_keys=is_command,
     )
+    return composing.filled(composing.merged())
 
 
 def resolved(text: str, *overrides: str) -> Any:

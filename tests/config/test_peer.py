@@ -21,7 +21,7 @@ from evalc import catalog
 from evalc.compiler import Request, check
 from evalc.compiler import compile as compile_request
 from evalc.config import BUILTIN
-from evalc.config.composing.compose import Composed, compose
+from evalc.config.composing.compose import Composed, Composing
 from evalc.errors import ConfigError
 from evalc.plan.model import words_of
 from evalc.source import read_file
@@ -135,13 +135,14 @@ def added(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
 
 
 def composition(name: str) -> Composed:
-    return compose(
+    composing = Composing(
         read_file(FOLDER / name),
         config_dirs=[],
         overrides=overrides(name),
         builtin=BUILTIN,
         command_keys=lambda _: False,
     )
+    return composing.filled(composing.merged())
 
 
 def composed(name: str) -> Any:

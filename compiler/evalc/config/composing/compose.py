@@ -47,18 +47,9 @@ class Composed:
     problems: tuple[Problem, ...]
 
 
-def compose(
-    primary: Source,
-    *,
-    config_dirs: Items[pathlib.Path],
-    overrides: Items[str],
-    builtin: pathlib.Path,
-    command_keys: Callable[[Path], bool],
-    added: Added = no_folders,
-    underlay: Callable[[Mapping], Mapping] = lambda root: root,
-    readdress: Callable[[Override, Mapping], Override] = lambda override, _root: override,
-) -> Composed:
-    """Compose the config whose file is ``primary``.
+class Composing:
+    """The config whose file is ``primary``, with its overrides. Files are read once, however often
+    it is composed; ``composing.filled(composing.merged())`` does it once.
 
     Groups are looked up in ``config_dirs``, then beside the file, then in ``builtin``, then in the
     folders that ``added`` gives, which is called only when they are nowhere else.
@@ -67,27 +58,9 @@ def compose(
     chosen other defaults). ``readdress`` may give an override another key, seeing what it will be
     applied to. A value left as ``???`` is no error here.
 
-    Raises :class:`~evalc.errors.ConfigError` with all problems of the step that fails (reading,
-    defaults lists, merging, overrides), and :class:`~evalc.errors.UsageError` when a
-    directory is not there.
-    """
-    composing = Composing(
-        primary,
-        config_dirs=config_dirs,
-        overrides=overrides,
-        builtin=builtin,
-        command_keys=command_keys,
-        added=added,
-        underlay=underlay,
-        readdress=readdress,
-    )
-    return composing.filled(composing.merged())
-
-
-class Composing:
-    """The files and overrides of a config, which are read once however often it is composed.
-
-    See :func:`compose`, which does it once.
+    This and :meth:`merged` raise :class:`~evalc.errors.ConfigError` with all problems of the step
+    that fails (reading, defaults lists, merging, overrides), and :class:`~evalc.errors.UsageError`
+    when a directory is not there.
     """
 
     def __init__(
