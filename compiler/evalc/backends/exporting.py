@@ -13,6 +13,7 @@ from evalc.emit.commands import Raw, command_line
 from evalc.emit.environment import shell_environment
 from evalc.plan import Mount
 from evalc.plan.serialise import export_words
+from evalc.plan.settings import as_word
 from evalc.words import Word, literal
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from evalc.emit.commands import CommandLines, Item
     from evalc.plan import Plan
 
-SCRIPT = "export.sh"
+_SCRIPT = "export.sh"
 _INSTALL = "export_install.sh"
-LIBRARY = ("call_evalc.sh", "export.sh", "export_due.sh")
+_LIBRARY = ("call_evalc.sh", "export.sh", "export_due.sh")
 # What calls evalc; it finds out by itself what installs it.
 CALL: tuple[Item, ...] = ("bash", Raw('"$_bundle_dir/lib/call_evalc.sh"'), Raw('"$@"'))
 
@@ -46,11 +47,10 @@ class Automatic:
     def of(cls, options: Mapping[str, Any]) -> Automatic:
         """From a plan's validated options."""
         block = options.get("auto_export") or {}
-        image = block.get("export_image") or None
         return cls(
             tuple(dict.fromkeys(block.get("destinations") or ())),
             (block.get("launcher_install_cmd") or "").strip(),
-            image if image is None or isinstance(image, tuple) else literal(str(image)),
+            as_word(block.get("export_image")),
             tuple(_mount(*pair) for pair in (block.get("export_mounts") or {}).items()),
         )
 
@@ -109,10 +109,10 @@ class Exporting:
             copy_logs="1" * export.copy_logs,
             commands=[command_line(lines) for lines in commands],
         )  # fmt: skip
-        yield Artifact(SCRIPT, text.encode(), executable=True)
+        yield Artifact(_SCRIPT, text.encode(), executable=True)
         if self.automatic.install:
             yield scripts.script(_INSTALL, self.automatic.install)
-        yield from scripts.library(LIBRARY)
+        yield from scripts.library(_LIBRARY)
 
     def variables(self) -> list[CommandLines]:
         """An export of what exporters find in their environment."""

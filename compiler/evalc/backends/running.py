@@ -68,6 +68,11 @@ class Run:
     jobs: tuple[Job, ...]
     submitted: float
 
+    @property
+    def exports(self) -> bool:
+        """Whether its scripts export its results when all has ended."""
+        return bool((self.options.get("auto_export") or {}).get("destinations"))
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:

@@ -86,8 +86,8 @@ class TaskResult:
     ``id`` is its folder's name, ``task`` and ``harness`` are the config's words. ``parameters`` are
     those that the harness was given (``config.params`` of its ``run_config.yml``), ``image`` is the
     container's, ``image_digest`` its ``sha256:…`` where the name has one or the engine told it.
-    ``reason`` says why it is
-    not finished. ``notices`` are what could not be read or is not as it should be, a line each.
+    ``reason`` says why it is not finished. ``notices`` are what could not be read or is not as it
+    should be, a line each.
     ``samples`` are files with a line for each question, by what the harness calls the task.
     ``cell`` is that of the run's matrix, which begins the id; empty without one.
     """

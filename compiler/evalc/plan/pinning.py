@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalc import catalog
 from evalc.plan.problems import UnpinnedImage
+from evalc.plan.settings import as_word
 from evalc.words import literal, literal_text
 
 if TYPE_CHECKING:
@@ -51,10 +52,9 @@ def pinned(plan: Plan) -> tuple[Plan, list[Problem]]:
     proxy = (plan.options.get("proxy") or {}).get("image")
     if proxy and any(service.instances > 1 for service in plan.services):
         pinning.image(literal(str(proxy)), ("execution", "proxy", "image"))
-    exporting = (plan.options.get("auto_export") or {}).get("export_image")
+    exporting = as_word((plan.options.get("auto_export") or {}).get("export_image"))
     if exporting and plan.export is not None:
-        word = exporting if isinstance(exporting, tuple) else literal(str(exporting))
-        pinning.image(word, ("execution", "auto_export", "export_image"))
+        pinning.image(exporting, ("execution", "auto_export", "export_image"))
     return replace(plan, jobs=jobs), pinning.problems
 
 

@@ -32,7 +32,7 @@ def exports(known: Sequence[Invocation]) -> dict[str, str]:
     """
     groups: dict[tuple[str | None, ...], list[Invocation]] = {}
     for one in known:
-        if (one.run.options.get("auto_export") or {}).get("destinations"):
+        if one.run.exports:
             where = (one.hostname, one.username, one.ssh_key, one.machine)
             groups.setdefault(where, []).append(one)
     found: dict[str, str] = {}

@@ -22,8 +22,7 @@ def find_runs(
     one with ``:CELL`` behind it means that cell of its matrix.
 
     Of a run on another machine, or of a platform, results are fetched first, into evalc's own
-    folder; with ``whole``
-    all its artifacts, with ``logs`` its logs.
+    folder; with ``whole`` all its artifacts, with ``logs`` its logs.
     """
     from evalc.export.cells import only
     from evalc.export.reading import read_run
@@ -36,18 +35,16 @@ def find_runs(
             # A folder is meant where one is there: ids have no dots and slashes, and are few.
             if Path(name).is_dir():
                 run = read_run(Path(name))
-                found.append(only(run, cell) if cell else run)
-                continue
-            if "/" in name:
+            elif "/" in name:
                 raise UsageError(f"there is no folder {name}")
-            if database is None:
-                from evalc.runner.database import Database
+            else:
+                if database is None:
+                    from evalc.runner.database import Database
 
-                database = Database.open()
-            one = database.find(name)
-            folder = _here(one.invocation, database, logs=logs, whole=whole)
-            steps = one.job.steps if one.job else ()
-            run = read_run(folder, one.invocation.id, steps)
+                    database = Database.open()
+                one = database.find(name)
+                folder = _here(one.invocation, database, logs=logs, whole=whole)
+                run = read_run(folder, one.invocation.id, one.job.steps if one.job else ())
             found.append(only(run, cell) if cell else run)
     finally:
         if database is not None:

@@ -52,7 +52,7 @@ class SlurmRuns:
             errors="surrogateescape"
         )
         scripts = {f"sbatch_{job.id}.sh" for job in run.jobs if not _is_at_top(run, job)}
-        if (run.options.get("auto_export") or {}).get("destinations"):
+        if run.exports:
             scripts.add(EXPORT)
         if len(run.jobs) == 1:
             # Of a single job only the folder tells; slurm_submit.sh removes the other.
