@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
@@ -110,6 +111,28 @@ def test_from_config_to_results(laptop: Laptop) -> None:
     info = json.loads(laptop("info", id_, "--json").stdout)
     assert [job["state"] for job in info["jobs"]] == ["completed", "failed"]
     assert {event["what"] for event in info["events"]} >= {"intended", "submitted", "state"}
+
+
+def test_a_run_of_another_machine_keeps_none_of_this_one_from_being_asked(laptop: Laptop) -> None:
+    """As with a home folder that both have."""
+    laptop.config(waits("alpha"))
+    before, here, after = laptop.run(), laptop.run(), laptop.run()
+    machines = sqlite3.connect(laptop.folder / "state" / "runs.sqlite")
+
+    def move(name: str) -> None:
+        with machines:
+            move = "UPDATE invocations SET machine = ? WHERE id IN (?, ?)"
+            machines.execute(move, (name, before, after))
+
+    ((name,),) = machines.execute("SELECT DISTINCT machine FROM invocations")
+    move("elsewhere")
+    told = json.loads(laptop("status", "--json", before, here, after, code=4).stdout)
+    assert {run["invocation"]: run["jobs"][0]["state"] for run in told} == {
+        before: "unknown", here: "running", after: "unknown",
+    }  # fmt: skip
+    move(name)
+    machines.close()
+    (laptop.folder / "go-alpha").touch()
 
 
 def test_fetch_overwrites_nothing_of_others(laptop: Laptop) -> None:

@@ -33,8 +33,7 @@ def exports(known: Sequence[Invocation]) -> dict[str, str]:
     groups: dict[tuple[str | None, ...], list[Invocation]] = {}
     for one in known:
         if one.run.exports:
-            where = (one.hostname, one.username, one.ssh_key, one.machine)
-            groups.setdefault(where, []).append(one)
+            groups.setdefault(one.place, []).append(one)
     found: dict[str, str] = {}
     for group in groups.values():
         folders = "".join(f"{one.folder}\0" for one in group)

@@ -37,8 +37,7 @@ def look(database: Database, known: Sequence[Invocation]) -> Looked:
     asked: dict[tuple[str | None, ...], list[Invocation]] = {}
     for one in known:
         if not all(job.sight.state.is_end for job in one.jobs):
-            where = (one.backend, one.hostname, one.username, one.ssh_key)
-            asked.setdefault(where, []).append(one)
+            asked.setdefault((one.backend, *one.place), []).append(one)
     unasked: dict[str, str] = {}
     if asked:
         began = time.time()

@@ -74,6 +74,13 @@ class Invocation:
     jobs: tuple[JobRow, ...]
 
     @property
+    def place(self) -> tuple[str | None, ...]:
+        """Where it is: the same for all that can be asked for at once. Of those without a host,
+        the machine where they were submitted, which is not always this one."""
+        machine = self.machine if self.hostname is None else None
+        return self.hostname, self.username, self.ssh_key, machine
+
+    @property
     def run(self) -> Run:
         """What its backend is told of it."""
         jobs = tuple(Job(job.id, job.steps) for job in self.jobs)
