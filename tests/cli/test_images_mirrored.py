@@ -7,16 +7,15 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import subprocess
-import sys
 import tarfile
 import urllib.request
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import engines
 import pytest
+from backends.local.lab import listens
 from waiting import wait_for
 
 if TYPE_CHECKING:
@@ -62,11 +61,6 @@ def registry(folder: Path, port: int) -> Iterator[str]:
             process.terminate()
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def digest(name: str, repository: str, tag: str) -> str:
     """That of an image in a registry."""
     url = f"http://{name}/v2/{repository}/manifests/{tag}"
@@ -101,12 +95,12 @@ def source(docker: Engine, tmp_path: Path, free_port: Callable[[], int]) -> Iter
 @pytest.mark.parametrize("tool", ["docker", "podman", "skopeo"])
 def test_an_image_gets_to_where_the_bundle_looks_for_it(
     tool: str, docker: Engine, source: str, tmp_path: Path, free_port: Callable[[], int],
-    request: pytest.FixtureRequest,
+    evalc: Callable[..., Any], request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     with registry(tmp_path, free_port()) as target:
         (tmp_path / "suite.yaml").write_text(CONFIG.format(old=source, new=target))
-        evalc(tmp_path, "compile", "suite.yaml", "--out", "bundle")
-        script = evalc(tmp_path, "images", "bundle", "--with", tool)
+        assert evalc("compile", "suite.yaml", "--out", "bundle").code == 0
+        script = evalc("images", "bundle", "--with", tool).out
         # Docker takes what is on this machine without TLS; the others are told so.
         insecure = (
             f'[[registry]]\nlocation = "{name}"\ninsecure = true\n' for name in (source, target)
@@ -136,12 +130,3 @@ def test_an_image_gets_to_where_the_bundle_looks_for_it(
             engine("rmi", needs)
         listed = [docker("images").stdout, engine("images").stdout]
         assert not any("127.0.0.1" in text for text in listed)
-
-
-def evalc(folder: Path, *arguments: str) -> str:
-    ran = subprocess.run(
-        [sys.executable, "-m", "evalc", *arguments],
-        cwd=folder, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
