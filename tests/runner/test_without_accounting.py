@@ -54,6 +54,9 @@ def test_a_chain_goes_on_after_a_time_out(evalc: Runner) -> None:
     evalc.write_config(resume={"strategy": "self", "signal_before": 0})
     id_ = submitted(evalc)
     wait_for(lambda: len(evalc.queued()) == 2 * len(TASKS))
+    # Evaluating has to be under way: what Slurm ends before a step is there is a step that failed.
+    steps = ("squeue", "--noheader", "--steps", "--format=%j")
+    wait_for(lambda: evalc.cluster(*steps).stdout.count("evaluate.") == len(TASKS))
     evalc.cluster.move_clock(11 * 60)
     wait_for(lambda: [job["attempt"] for job in evalc.jobs(id_)] == [2] * len(TASKS))
     assert states(evalc, id_) == ["running"] * len(TASKS)
